@@ -1,0 +1,21 @@
+"""The errors a caller can meet: each carries one sentence saying what was wrong, what was expected, and where."""
+
+
+class TaskTPError(ValueError):
+    """Base of all errors that bad input causes; the `tasktp` command prints its sentence and exits with status 2."""
+
+
+class ModelError(TaskTPError):
+    """A weights file that is missing, truncated, foreign or does not fit the network it names."""
+
+
+class InputError(TaskTPError):
+    """An image whose shape, dtype or size cannot be detected on."""
+
+
+class TaskError(TaskTPError):
+    """A task set, goal or prune threshold outside what the model's vocabulary allows."""
+
+
+class DataError(TaskTPError):
+    """A bag, folder, video or data set that cannot be read."""
