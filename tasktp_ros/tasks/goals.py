@@ -1,0 +1,157 @@
+"""Task goals, and how several of them at once become one task for the detector.
+
+A robot rarely has one task: it carries a cup and still has to see people. The book keeps every running goal and
+answers with one set of categories: the union over the goals of the highest priority. Nothing here knows ROS, and the
+clock is a function, so every rule about time can be tested without waiting.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tasktp_ros.errors import TaskError
+from tasktp_ros.tasks.rules import GoalRules
+
+LONGEST_ID = 256
+MOST_GOALS = 256
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One running goal.
+
+    Attributes:
+        goal_id: the sender's name for it; the empty name is one unnamed goal that the next unnamed goal replaces.
+        categories: category names in vocabulary order, or None for the whole vocabulary.
+        priority: only the goals of the highest priority count.
+        time_to_live: seconds from its start until it ends by itself, or None for a goal that runs until cancelled.
+        started: time of the clock at its start, in seconds.
+    """
+
+    goal_id: str
+    categories: tuple[str, ...] | None
+    priority: int
+    time_to_live: float | None
+    started: float
+
+    def ended(self, now: float) -> bool:
+        """Tell whether the goal is over; a clock set back by more than a goal's age ends the goals that can end."""
+        return self.time_to_live is not None and not 0 <= now - self.started < self.time_to_live
+
+
+@dataclass(frozen=True)
+class ActiveTask:
+    """What all running goals together ask for: `categories` None means the whole vocabulary."""
+
+    categories: tuple[str, ...] | None
+    task_id: str
+
+
+class GoalBook:
+    """The running goals of one robot.
+
+    Every method that rejects a goal raises :class:`TaskError` with one sentence and leaves the book as it was.
+
+    Args:
+        rules: turns the words of a goal into categories.
+        clock: current time in seconds; may jump, as the time of a replayed recording does.
+        capacity: most goals that run at once; the next one is rejected.
+    """
+
+    def __init__(self, rules: GoalRules, clock: Callable[[], float], capacity: int = MOST_GOALS) -> None:
+        self.rules = rules
+        self._clock = clock
+        self._capacity = capacity
+        self._goals: dict[str, Goal] = {}
+
+    def __len__(self) -> int:
+        return len(self._goals)
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """The running goals, oldest first."""
+        return tuple(self._goals.values())
+
+    def start(
+        self,
+        goal_id: str,
+        text: str = "",
+        categories: Sequence[str] = (),
+        priority: int = 0,
+        time_to_live: float | None = None,
+    ) -> Goal:
+        """Start a goal, or restart the running one of the same id with new contents.
+
+        Args:
+            goal_id: name of the goal; also read as a task name when neither categories nor text say anything.
+            text: what the robot was told, in plain words.
+            categories: names from the vocabulary; given any, text and id are not read.
+            priority: higher goals silence lower ones.
+            time_to_live: seconds; None or 0 runs until cancelled.
+
+        Raises:
+            TaskError: unknown task or categories, a negative time to live, an over-long id, or a full book.
+        """
+        _check_id(goal_id)
+        if time_to_live is not None and time_to_live < 0:
+            raise TaskError(f"goal {goal_id!r} has a time to live of {time_to_live:g} s; 0 runs until cancelled")
+        self.expire()
+        if goal_id not in self._goals and len(self._goals) >= self._capacity:
+            raise TaskError(f"goal {goal_id!r} rejected: {self._capacity} goals are running already, cancel some first")
+        goal = Goal(
+            goal_id=goal_id,
+            categories=self.rules.resolve(goal_id, text, categories),
+            priority=priority,
+            time_to_live=time_to_live or None,
+            started=self._clock(),
+        )
+        self._goals.pop(goal_id, None)
+        self._goals[goal_id] = goal
+        return goal
+
+    def cancel(self, goal_id: str) -> Goal:
+        """End a running goal.
+
+        Raises:
+            TaskError: no goal of this id is running.
+        """
+        _check_id(goal_id)
+        self.expire()
+        if goal_id not in self._goals:
+            raise TaskError(f"cannot cancel goal {goal_id!r}: no goal of this id is running")
+        return self._goals.pop(goal_id)
+
+    def expire(self) -> tuple[Goal, ...]:
+        """Remove the goals whose time is over and return them."""
+        now = self._clock()
+        ended = tuple(goal for goal in self._goals.values() if goal.ended(now))
+        for goal in ended:
+            del self._goals[goal.goal_id]
+        return ended
+
+    def active(self) -> ActiveTask:
+        """Return the union of the goals of the highest priority; no goal at all means the whole vocabulary."""
+        if not self._goals:
+            return ActiveTask(categories=None, task_id="")
+        highest = max(goal.priority for goal in self._goals.values())
+        leading = [goal for goal in self._goals.values() if goal.priority == highest]
+        return ActiveTask(categories=self._union(leading), task_id=_joined_ids(leading))
+
+    def _union(self, goals: Sequence[Goal]) -> tuple[str, ...] | None:
+        wanted: set[str] = set()
+        for goal in goals:
+            if goal.categories is None:
+                return None
+            wanted.update(goal.categories)
+        return tuple(name for name in self.rules.vocabulary if name in wanted)
+
+
+def _check_id(goal_id: str) -> None:
+    if len(goal_id) > LONGEST_ID:
+        raise TaskError(f"a goal id of {len(goal_id)} characters is too long; expected at most {LONGEST_ID}")
+
+
+def _joined_ids(goals: Sequence[Goal], shown: int = 3) -> str:
+    names = [goal.goal_id for goal in goals if goal.goal_id]
+    if len(names) <= shown:
+        return "+".join(names)
+    return "+".join(names[:shown]) + f"+{len(names) - shown} more"
