@@ -1,0 +1,168 @@
+"""Reads what is left of a bag that ordinary readers refuse: recorders are killed, disks fill up, cables get pulled.
+
+An MCAP file is walked record by record up to where it ends; an SQLite file row by row, past pages that are gone. Both
+say in one sentence what was wrong. Reading is slower than with an index, and only used when that fails.
+"""
+
+import sqlite3
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import lz4.frame
+
+from tasktp_ros.errors import DataError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+MCAP_MAGIC = b"\x89MCAP0\r\n"
+SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
+ROWS_WITHOUT_ANSWER = 1000  # so many rows in a row that cannot be read: the rest of the table is gone
+
+
+@dataclass(frozen=True)
+class StoredMessage:
+    """One record as it lies in a bag; `timestamp` is when it was recorded, in nanoseconds."""
+
+    topic: str
+    message_type: str
+    timestamp: int
+    record: bytes
+
+
+def read_damaged(file: Path, problems: list[str]) -> Iterator[StoredMessage]:
+    """All messages of a .mcap or .db3 file that can still be read, in stored order; `problems` gets what was wrong."""
+    if file.suffix == ".mcap":
+        yield from _read_mcap(file, problems)
+    elif file.suffix == ".db3":
+        yield from _read_sqlite(file, problems)
+    else:
+        raise DataError(f"{file} cannot be read as a damaged bag: expected a .mcap or .db3 file")
+
+
+def _read_mcap(file: Path, problems: list[str]) -> Iterator[StoredMessage]:
+    with file.open("rb") as stream:
+        if stream.read(len(MCAP_MAGIC)) != MCAP_MAGIC:
+            raise DataError(f"{file} is not an MCAP file: its first bytes are not the format's mark")
+        walk = _McapWalk()
+        size = file.stat().st_size
+        while True:
+            start = stream.tell()
+            operation, length = _record_head(stream)
+            if operation == DATA_END:
+                return
+            if operation is None or length > size - stream.tell():
+                problems.append(f"{file.name} ends inside a record at byte {start} of {size}: read up to there")
+                if operation == CHUNK:
+                    yield from walk.chunk(stream.read(), problems, f"the last chunk of {file.name}")
+                return
+            body = stream.read(length)
+            if operation == CHUNK:
+                yield from walk.chunk(body, problems, f"the chunk at byte {start} of {file.name}")
+            else:
+                yield from walk.record(operation, body)
+
+
+class _McapWalk:
+    """Schemas and channels met so far, which the messages after them refer to."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[int, str] = {}
+        self.channels: dict[int, tuple[str, str]] = {}
+
+    def record(self, operation: int, body: bytes) -> Iterator[StoredMessage]:
+        try:
+            if operation == SCHEMA:
+                (key,) = struct.unpack_from("<H", body)
+                self.schemas[key] = _text(body, 2)[0]
+            elif operation == CHANNEL:
+                key, schema = struct.unpack_from("<HH", body)
+                self.channels[key] = (_text(body, 4)[0], self.schemas.get(schema, ""))
+            elif operation == MESSAGE:
+                key, _, timestamp = struct.unpack_from("<HIQ", body)
+                if key in self.channels:
+                    yield StoredMessage(*self.channels[key], timestamp, body[22:])
+        except (struct.error, UnicodeDecodeError):
+            return
+
+    def chunk(self, body: bytes, problems: list[str], name: str) -> Iterator[StoredMessage]:
+        try:
+            compression, position = _text(body, 28)
+            payload = _decompress(compression, body[position + 8 :])
+        except Exception as error:  # noqa: BLE001 - each compression library has its own family of errors
+            problems.append(f"{name} cannot be unpacked and was skipped: {error}")
+            return
+        position = 0
+        while position + 9 <= len(payload):
+            operation, length = struct.unpack_from("<BQ", payload, position)
+            position += 9
+            if position + length > len(payload):
+                problems.append(f"{name} ends inside a message: the {len(payload) - position} bytes left were skipped")
+                return
+            yield from self.record(operation, payload[position : position + length])
+            position += length
+
+
+def _record_head(stream: BinaryIO) -> tuple[int | None, int]:
+    head = stream.read(9)
+    if len(head) < 9:
+        return None, 0
+    operation, length = struct.unpack("<BQ", head)
+    return operation, length
+
+
+def _text(body: bytes, position: int) -> tuple[str, int]:
+    (length,) = struct.unpack_from("<I", body, position)
+    end = position + 4 + length
+    if end > len(body):
+        raise struct.error("text runs past its record")
+    return body[position + 4 : end].decode(), end
+
+
+def _decompress(compression: str, payload: bytes) -> bytes:
+    if compression == "zstd":
+        return bytes(zstd.ZstdDecompressor().decompress(payload))
+    if compression == "lz4":
+        return bytes(lz4.frame.LZ4FrameDecompressor().decompress(payload))
+    if compression:
+        raise DataError(f"unknown compression {compression!r}")
+    return payload
+
+
+def _read_sqlite(file: Path, problems: list[str]) -> Iterator[StoredMessage]:
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        # Without this SQLite refuses a file that is shorter than its first page says.
+        connection.execute("PRAGMA writable_schema=ON")
+        try:
+            topics = {key: (name, kind) for key, name, kind in connection.execute("SELECT id, name, type FROM topics")}
+        except sqlite3.DatabaseError as error:
+            raise DataError(f"{file} cannot be read as a ROS 2 bag: {error}") from error
+        silent = 0
+        row = 0
+        while silent < ROWS_WITHOUT_ANSWER:
+            row += 1
+            found = _row(connection, row)
+            silent = 0 if found else silent + 1
+            if found:
+                topic, timestamp, record = found
+                if topic in topics and isinstance(record, bytes):
+                    yield StoredMessage(*topics[topic], timestamp, record)
+        last = row - silent
+        problems.append(f"{file.name} is damaged or cut off: its rows were read one by one, {last} is the last readable one")
+    finally:
+        connection.close()
+
+
+def _row(connection: sqlite3.Connection, row: int) -> tuple[Any, ...] | None:
+    try:
+        found = connection.execute("SELECT topic_id, timestamp, data FROM messages WHERE id = ?", (row,)).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return tuple(found) if found else None
