@@ -1,0 +1,102 @@
+"""Gates between blocks: which tokens the next blocks see, decided from the tokens themselves.
+
+Inference gathers the kept tokens, runs the blocks on them and scatters them back; training runs the blocks on all
+tokens with the pruned ones hidden, which is also the slow twin the fast path is tested against.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tasktp_ros.vision.reducer import Reducer, ReductionState
+from tasktp_ros.vision.stages import stage
+
+
+class GatedReducer(Reducer):
+    """A gate before every `blocks_per_gate` blocks from `first_gated` on decides which tokens those blocks see.
+
+    Pruned tokens keep their last value (preserve) and are scored again by the next gate (reactivate).
+    """
+
+    first_gated: ClassVar[int] = 3
+    depth: ClassVar[int] = 12
+
+    def __init__(self, blocks_per_gate: int) -> None:
+        self.blocks_per_gate = blocks_per_gate
+
+    def gate_count(self) -> int:
+        """Gates of a network of 12 blocks."""
+        return (self.depth - self.first_gated) // self.blocks_per_gate
+
+    def gated_blocks(self) -> tuple[int, ...]:
+        return tuple(range(self.first_gated, self.depth))
+
+    def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
+        """Decision of one gate: (B, N, C) -> (B, N) bool, or in training (B, N) float with straight-through gradient."""
+        raise NotImplementedError
+
+    def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
+        if first < self.first_gated:
+            return super().__call__(blocks, first, tokens, state)
+        for start in range(0, len(blocks), self.blocks_per_gate):
+            group = blocks[start : start + self.blocks_per_gate]
+            with stage("gates"):
+                keep = self.select((first + start - self.first_gated) // self.blocks_per_gate, tokens, state)
+                state.keep.extend([keep.detach() > 0.5 if keep.is_floating_point() else keep] * len(group))
+            with stage("blocks"):
+                tokens = run_masked(group, tokens, keep) if state.mask_only else run_kept(group, tokens, keep)
+        return tokens
+
+
+def run_kept(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor) -> Tensor:
+    """Gather the kept tokens, run the blocks on them, scatter them back; pruned tokens cost nothing.
+
+    Args:
+        blocks: modules called as block(tokens, key_mask).
+        tokens: (B, N, C).
+        keep: (B, N) bool; images may keep different numbers, also none.
+
+    Returns:
+        (B, N, C); pruned tokens unchanged. No block runs when no token is kept.
+    """
+    if tokens.shape[0] == 1:
+        index = keep[0].nonzero()[:, 0]
+        valid = None
+    else:
+        counts = keep.sum(1)
+        index = (~keep).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(counts.max())]
+        valid = torch.arange(index.shape[1], device=tokens.device) < counts[:, None]
+    if index.numel() == 0:
+        return tokens
+    if valid is None:
+        kept = tokens[:, index]
+        for block in blocks:
+            kept = block(kept)
+        return tokens.index_copy(1, index, kept.to(tokens.dtype))
+    gathered = tokens.gather(1, index[..., None].expand(-1, -1, tokens.shape[2]))
+    # An image that keeps nothing still needs one key, or its padding rows would be a softmax over nothing.
+    key_mask = valid | (counts == 0)[:, None]
+    kept = gathered
+    for block in blocks:
+        kept = block(kept, key_mask)
+    kept = torch.where(valid[..., None], kept.to(tokens.dtype), gathered)
+    return tokens.scatter(1, index[..., None].expand_as(kept), kept)
+
+
+def run_masked(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor) -> Tensor:
+    """All tokens through the blocks with pruned keys hidden, blended by the mask: m * block(x, m) + (1 - m) * x.
+
+    Args:
+        keep: (B, N) bool, or float whose values are 0 or 1 in the forward pass and carry the gate's gradient.
+
+    Returns:
+        (B, N, C), the same as :func:`run_kept` up to rounding.
+    """
+    visible = keep > 0.5 if keep.is_floating_point() else keep
+    key_mask = visible | ~visible.any(1, keepdim=True)
+    mask = keep.to(tokens.dtype)[..., None]
+    for block in blocks:
+        tokens = mask * block(tokens, key_mask) + (1 - mask) * tokens
+    return tokens

@@ -1,0 +1,109 @@
+"""TaskTP: gates that see what a token may be and what the task wants, before blocks 4, 7 and 10.
+
+Each gate estimates the token's category probabilities, describes it by its most probable relevant and irrelevant
+categories (equations 3 to 6 of the paper) and decides from that description alone (equation 7). The gate never sees
+which categories the task set holds other than through this split, so one training serves every set.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasktp_ros.reduction.gated import GatedReducer
+from tasktp_ros.vision.reducer import ReductionState
+from tasktp_ros.vision.vit import Mlp
+
+KEEP = 1
+"""Index of "keep" in the gate's two logits (SViT has it at 0)."""
+
+
+class TaskGate(nn.Module):
+    """Category logits per token, and a keep logit from the top categories inside and outside the task set.
+
+    Args:
+        dim: token channels C.
+        num_classes: categories of the vocabulary; background is one more and never relevant.
+        top: categories k taken from each half (table III of the paper: 2).
+    """
+
+    def __init__(self, dim: int, num_classes: int, top: int = 2) -> None:
+        super().__init__()
+        hidden = dim // 4
+        self.top = top
+        self.mlp = Mlp(dim, hidden, num_classes + 1)
+        self.category_embed = nn.Embedding(num_classes + 1, hidden)
+        self.score_shift = nn.Sequential(nn.Linear(2 * top * (hidden + 1), hidden), nn.GELU(), nn.Linear(hidden, 2))
+        self.pre_norm = nn.LayerNorm(dim, eps=1e-5)
+
+    def classify(self, tokens: Tensor, earlier: Tensor | None) -> Tensor:
+        """Category logits (B, N, num_classes + 1), at least float32, added to those of the gate before (equation 2)."""
+        logits = self.mlp(self.pre_norm(tokens))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return logits if earlier is None else logits + earlier
+
+    def describe(self, class_logits: Tensor, relevant: Tensor) -> Tensor:
+        """Feature f of every token (equations 3 to 6).
+
+        Args:
+            class_logits: (B, N, num_classes + 1).
+            relevant: (B or 1, 1, num_classes + 1) bool, False for background.
+
+        Returns:
+            (B, N, 2k(C/4 + 1)): per half k embeddings, then k probabilities, descending; zeros for missing members.
+        """
+        probabilities = class_logits.softmax(-1)
+        halves = []
+        for members in (relevant, ~relevant):
+            best, category = probabilities.masked_fill(~members, -1.0).topk(self.top, dim=-1)
+            exists = best >= 0
+            embedding = F.embedding(category, self.category_embed.weight) * exists[..., None]
+            halves += [embedding.flatten(2), (best * exists).to(embedding.dtype)]
+        return torch.cat(halves, dim=-1)
+
+    def judge(self, features: Tensor) -> Tensor:
+        """Two logits per token, index 1 = keep: (B, N, 2), at least float32."""
+        logits = self.score_shift(features)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+class TaskTP(GatedReducer):
+    """Three gates by default; each mask holds for the three blocks up to the next interaction.
+
+    Args:
+        dim: token channels C.
+        num_classes: categories of the vocabulary.
+        blocks_per_gate: 3, or 1 for a gate before every block.
+    """
+
+    name = "tasktp"
+
+    def __init__(self, dim: int, num_classes: int, blocks_per_gate: int = 3) -> None:
+        super().__init__(blocks_per_gate)
+        self.num_classes = num_classes
+        self.gates = nn.ModuleList(TaskGate(dim, num_classes) for _ in range(self.gate_count()))
+
+    def published_modules(self) -> dict[str, nn.Module]:
+        return {"selectors": self.gates}
+
+    def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
+        """Keep where the keep probability exceeds the threshold; with noise a straight-through Gumbel-softmax.
+
+        Gradients stop before the category head and between it and the judge, as published: the class loss never
+        reaches the backbone and the pruning loss never reaches the class head.
+        """
+        module = self.gates[gate]
+        state.class_logits = module.classify(tokens.detach(), state.class_logits)
+        features = module.describe(state.class_logits.detach(), self.split(state.relevant, tokens))
+        logits = module.judge(features)
+        if state.sample_noise:
+            soft = F.gumbel_softmax(logits.log_softmax(-1), tau=1.0)[..., KEEP]
+            return (soft > state.threshold).to(soft.dtype) - soft.detach() + soft
+        score = logits.softmax(-1)[..., KEEP]
+        return state.decide(score, score > state.threshold)
+
+    def split(self, relevant: Tensor | None, tokens: Tensor) -> Tensor:
+        """Task set as (B or 1, 1, num_classes + 1) bool with background outside it."""
+        if relevant is None:
+            relevant = torch.ones(self.num_classes, dtype=torch.bool, device=tokens.device)
+        relevant = relevant.view(-1, 1, self.num_classes)
+        return F.pad(relevant, (0, 1), value=False)

@@ -1,0 +1,148 @@
+"""ViT-Adapter: a convolutional spatial prior beside the transformer, exchanged with it four times by deformable attention.
+
+The transformer sees one scale; detection needs four. The prior supplies them (c: strides 8, 16, 32; c1: stride 4), each
+*injector* writes it into the tokens, each *extractor* reads the tokens back.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasktp_ros.vision.deformable import DeformableAttention, Shapes
+
+INTERACTIONS = 4
+
+
+class SpatialPrior(nn.Module):
+    """Four scales of convolutional features from the image.
+
+    Args:
+        dim: channels C of every scale after the last 1x1 convolution.
+        width: channels of the stem; the stride-2 convolutions have 2, 4 and 4 times as many.
+    """
+
+    def __init__(self, dim: int, width: int = 64) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            *_conv_bn_relu(3, width, 2),
+            *_conv_bn_relu(width, width, 1),
+            *_conv_bn_relu(width, width, 1),
+            nn.MaxPool2d(3, 2, 1),
+        )
+        self.conv2 = nn.Sequential(*_conv_bn_relu(width, 2 * width, 2))
+        self.conv3 = nn.Sequential(*_conv_bn_relu(2 * width, 4 * width, 2))
+        self.conv4 = nn.Sequential(*_conv_bn_relu(4 * width, 4 * width, 2))
+        self.fc1 = nn.Conv2d(width, dim, 1)
+        self.fc2 = nn.Conv2d(2 * width, dim, 1)
+        self.fc3 = nn.Conv2d(4 * width, dim, 1)
+        self.fc4 = nn.Conv2d(4 * width, dim, 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) -> c1 (B, C, H/4, W/4) as a map; c2, c3, c4 as sequences (B, cells, C), strides 8, 16, 32."""
+        stride4 = self.stem(image)
+        stride8 = self.conv2(stride4)
+        stride16 = self.conv3(stride8)
+        stride32 = self.conv4(stride16)
+        sequences = (to_sequence(fc(x)) for fc, x in ((self.fc2, stride8), (self.fc3, stride16), (self.fc4, stride32)))
+        return (self.fc1(stride4), *sequences)  # type: ignore[return-value]
+
+
+class Injector(nn.Module):
+    """x <- x + gamma * attention(LN x -> LN c): the prior written into the tokens. gamma starts at zero."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(dim))
+        self.query_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.feat_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = DeformableAttention(dim, heads, levels=3)
+
+    def forward(self, tokens: Tensor, prior: Tensor, token_shapes: Shapes, prior_shapes: Shapes) -> Tensor:
+        """tokens (B, N, C), prior (B, 21N/4, C) -> tokens."""
+        found = self.attn(self.query_norm(tokens), self.feat_norm(prior), token_shapes, prior_shapes)
+        return tokens + self.gamma * found
+
+
+class Extractor(nn.Module):
+    """c <- c + attention(LN c -> LN x), then c <- c + ConvFFN(LN c): the tokens read back into the prior."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.query_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.feat_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = DeformableAttention(dim, heads, levels=1)
+        self.ffn = ConvFFN(dim, dim // 4)
+        self.ffn_norm = nn.LayerNorm(dim, eps=1e-6)
+
+    def forward(self, prior: Tensor, tokens: Tensor, token_shapes: Shapes, prior_shapes: Shapes) -> Tensor:
+        """prior (B, 21N/4, C), tokens (B, N, C) -> prior."""
+        prior = prior + self.attn(self.query_norm(prior), self.feat_norm(tokens), prior_shapes, token_shapes)
+        return prior + self.ffn(self.ffn_norm(prior), prior_shapes)
+
+
+class ConvFFN(nn.Module):
+    """Feed-forward layer with a depthwise 3x3 convolution that the three scales share."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.dwconv = _DepthwiseOnScales(hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, prior: Tensor, prior_shapes: Shapes) -> Tensor:
+        return self.fc2(F.gelu(self.dwconv(self.fc1(prior), prior_shapes)))
+
+
+class _DepthwiseOnScales(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
+
+    def forward(self, prior: Tensor, prior_shapes: Shapes) -> Tensor:
+        scales = split_scales(prior, prior_shapes)
+        return torch.cat([to_sequence(self.dwconv(scale)) for scale in scales], dim=1)
+
+
+class Interaction(nn.Module):
+    """The injector before and the extractor after three blocks; the last interaction has two more extractors."""
+
+    def __init__(self, dim: int, heads: int, last: bool) -> None:
+        super().__init__()
+        self.injector = Injector(dim, heads)
+        self.extractor = Extractor(dim, heads)
+        if last:
+            self.extra_extractors = nn.Sequential(*(Extractor(dim, heads) for _ in range(2)))
+
+    def extract(self, prior: Tensor, tokens: Tensor, token_shapes: Shapes, prior_shapes: Shapes) -> Tensor:
+        """Run the extractor, and the extra ones where there are any: prior (B, 21N/4, C) -> prior."""
+        for extractor in (self.extractor, *getattr(self, "extra_extractors", ())):
+            prior = extractor(prior, tokens, token_shapes, prior_shapes)
+        return prior
+
+
+def to_sequence(scale: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, h * w, C), row-major; a view of a channels-last map."""
+    return scale.flatten(2).transpose(1, 2)
+
+
+def split_scales(sequence: Tensor, shapes: Shapes) -> list[Tensor]:
+    """Inverse of concatenated :func:`to_sequence`: (B, sum h * w, C) -> one (B, C, h, w) per shape, as views."""
+    parts = sequence.split([height * width for height, width in shapes], dim=1)
+    return [part.transpose(1, 2).unflatten(2, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _conv_bn_relu(channels_in: int, channels_out: int, stride: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+    conv = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+    return conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True)
+
+
+def initialise_convolutions(module: nn.Module) -> None:
+    """Fresh convolutions as in ViT-Adapter: normal with the variance that keeps activations' scale, zero biases."""
+    for child in module.modules():
+        if isinstance(child, (nn.Conv2d, nn.ConvTranspose2d)):
+            fan_out = child.kernel_size[0] * child.kernel_size[1] * child.out_channels // child.groups
+            nn.init.normal_(child.weight, std=math.sqrt(2.0 / fan_out))
+            if child.bias is not None:
+                nn.init.zeros_(child.bias)

@@ -1,0 +1,53 @@
+"""Anchors, box deltas and their inverse, with mmdet 2.x's conventions (no "+1", pixel edges, sizes clamped)."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+STRIDES = (4, 8, 16, 32, 64)
+ANCHOR_SCALE = 8.0
+ANCHOR_RATIOS = (0.5, 1.0, 2.0)
+MAX_LOG_SCALE = abs(math.log(16 / 1000))
+
+
+def base_anchors(stride: int, device: torch.device | str = "cpu") -> Tensor:
+    """Anchors of the first cell of a level: (3, 4) float32 xyxy px, one per ratio height / width."""
+    ratios = torch.tensor(ANCHOR_RATIOS, device=device).sqrt()
+    widths = stride * ANCHOR_SCALE / ratios
+    heights = stride * ANCHOR_SCALE * ratios
+    return torch.stack((-widths, -heights, widths, heights), dim=-1) * 0.5
+
+
+@lru_cache(maxsize=64)
+def grid_anchors(height: int, width: int, stride: int, device: torch.device) -> Tensor:
+    """Anchors of a whole level: (height * width * 3, 4) float32 xyxy px; cells row-major, ratios innermost."""
+    x = torch.arange(width, device=device, dtype=torch.float32) * stride
+    y = torch.arange(height, device=device, dtype=torch.float32) * stride
+    line, column = torch.meshgrid(y, x, indexing="ij")
+    shifts = torch.stack((column, line, column, line), dim=-1).reshape(-1, 1, 4)
+    return (shifts + base_anchors(stride, device)).reshape(-1, 4)
+
+
+def decode_boxes(
+    anchors: Tensor, deltas: Tensor, image_shape: tuple[int, int], stds: Sequence[float] = (1.0, 1.0, 1.0, 1.0)
+) -> Tensor:
+    """Apply deltas (x, y, log w, log h; scaled by 1 / stds) to boxes and clip to the image.
+
+    Args:
+        anchors: (K, 4) float xyxy px.
+        deltas: (K, 4) float.
+        image_shape: (height, width) px without padding.
+
+    Returns:
+        (K, 4) xyxy px, 0 <= x <= width, 0 <= y <= height.
+    """
+    deltas = deltas * torch.tensor(stds, dtype=deltas.dtype, device=deltas.device)
+    sizes = anchors[:, 2:] - anchors[:, :2]
+    centres = (anchors[:, :2] + anchors[:, 2:]) * 0.5 + deltas[:, :2] * sizes
+    halves = sizes * deltas[:, 2:].clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE).exp() * 0.5
+    boxes = torch.cat((centres - halves, centres + halves), dim=-1)
+    height, width = image_shape
+    return torch.minimum(boxes.clamp(min=0), boxes.new_tensor((width, height, width, height)))

@@ -1,0 +1,86 @@
+"""Mask R-CNN on the task-conditioned backbone: image and task set in, boxes, classes and masks out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.heads import RoIConfig, RoIHead
+from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
+from tasktp_ros.vision.pyramid import FeaturePyramid
+from tasktp_ros.vision.reducer import ReductionState
+from tasktp_ros.vision.stages import stage
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Detections of one image, in pixels of the network's input, best first.
+
+    Attributes:
+        boxes: (D, 4) float32 xyxy px.
+        scores: (D,) float32.
+        labels: (D,) int64 index into the vocabulary.
+        masks: (D, 28, 28) float32 probabilities inside each box.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    masks: Tensor
+
+
+class Detector(nn.Module):
+    """The whole network; stateless, so that one instance can serve many tasks and threads.
+
+    Args:
+        backbone: image to four maps of `dim` channels.
+        dim: channels of those maps.
+        num_classes: categories without background.
+        channels: channels of the feature pyramid.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        dim: int,
+        num_classes: int,
+        channels: int,
+        proposal_config: ProposalConfig,
+        roi_config: RoIConfig,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.neck = FeaturePyramid(dim, channels)
+        self.rpn_head = ProposalHead(channels, proposal_config)
+        self.roi_head = RoIHead(channels, num_classes, roi_config)
+
+    def forward(
+        self,
+        images: Tensor,
+        image_shapes: Sequence[tuple[int, int]],
+        state: ReductionState,
+        score_threshold: float = 0.05,
+        max_detections: int = 100,
+    ) -> list[Instances]:
+        """Detect the task's categories.
+
+        Args:
+            images: (B, 3, H, W) float, normalised; H and W multiples of 32.
+            image_shapes: per image (height, width) px of the content without padding.
+            state: from `backbone.reducer.begin(relevant, threshold)`; tells afterwards which tokens were kept.
+            score_threshold: detections score more than this.
+            max_detections: most detections per image.
+        """
+        maps = self.backbone.run(images, state)
+        with stage("pyramid"):
+            levels = self.neck(maps)
+        with stage("proposals"):
+            proposals = self.rpn_head.propose(levels, image_shapes)
+        with stage("box_head"):
+            found = self.roi_head.boxes(
+                levels, proposals, image_shapes, state.relevant, score_threshold, max_detections
+            )
+        with stage("mask_head"):
+            masks = self.roi_head.masks(levels, [boxes for boxes, _, _ in found], [labels for _, _, labels in found])
+        return [Instances(*parts, mask) for parts, mask in zip(found, masks, strict=True)]

@@ -1,0 +1,180 @@
+"""Box and mask heads of Mask R-CNN with mmdet's names; background is the last class.
+
+Only what the task asks for is computed: box deltas are decoded for the (box, class) pairs that score, and mask logits
+for the class a detection was given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import batched_nms
+
+from tasktp_ros.vision.boxes import decode_boxes
+from tasktp_ros.vision.pyramid import ConvModule
+from tasktp_ros.vision.roi_align import pool_adaptive, pool_fixed
+
+BOX_STDS = (0.1, 0.1, 0.2, 0.2)
+
+
+@dataclass(frozen=True)
+class RoIConfig:
+    """Sizes of the two heads and how their regions are read.
+
+    Attributes:
+        box_hidden: width of the two shared layers of the box head.
+        mask_channels, mask_convs: width and number of the mask head's 3x3 convolutions.
+        samples: RoIAlign points per bin and axis; 0 = adaptive, as published.
+        nms_iou: boxes of one class overlapping more than this are one object.
+    """
+
+    box_hidden: int = 1024
+    mask_channels: int = 256
+    mask_convs: int = 4
+    samples: int = 0
+    nms_iou: float = 0.5
+    box_size: int = 7
+    mask_size: int = 14
+
+
+class BoxHead(nn.Module):
+    """Two shared layers, class logits (C + 1) and one box per class (4C)."""
+
+    def __init__(self, channels: int, num_classes: int, config: RoIConfig) -> None:
+        super().__init__()
+        self.fc_cls = nn.Linear(config.box_hidden, num_classes + 1)
+        self.fc_reg = nn.Linear(config.box_hidden, 4 * num_classes)
+        inputs = channels * config.box_size**2
+        self.shared_fcs = nn.ModuleList(nn.Linear(width, config.box_hidden) for width in (inputs, config.box_hidden))
+        nn.init.normal_(self.fc_cls.weight, std=0.01)
+        nn.init.normal_(self.fc_reg.weight, std=0.001)
+        for layer in self.shared_fcs:
+            nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]
+        for layer in (self.fc_cls, self.fc_reg, *self.shared_fcs):
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """(K, channels, 7, 7) -> class logits (K, C + 1) and deltas (K, 4C)."""
+        hidden = regions.flatten(1)
+        for layer in self.shared_fcs:
+            hidden = F.relu(layer(hidden), inplace=True)
+        return self.fc_cls(hidden), self.fc_reg(hidden)
+
+
+class MaskHead(nn.Module):
+    """Convolutions, one 2x upsampling, one mask per class."""
+
+    def __init__(self, channels: int, num_classes: int, config: RoIConfig) -> None:
+        super().__init__()
+        widths = [channels] + [config.mask_channels] * config.mask_convs
+        self.convs = nn.ModuleList(ConvModule(a, b, 3) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.upsample = nn.ConvTranspose2d(widths[-1], config.mask_channels, 2, 2)
+        self.conv_logits = nn.Conv2d(config.mask_channels, num_classes, 1)
+        for layer in (*(module.conv for module in self.convs), self.upsample, self.conv_logits):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """(K, channels, 14, 14) -> logits of every class (K, C, 28, 28)."""
+        return self.conv_logits(self.features(regions))
+
+    def features(self, regions: Tensor) -> Tensor:
+        """(K, channels, 14, 14) -> (K, mask_channels, 28, 28)."""
+        for conv in self.convs:
+            regions = F.relu(conv(regions), inplace=True)
+        return F.relu(self.upsample(regions), inplace=True)
+
+    def of_class(self, regions: Tensor, labels: Tensor) -> Tensor:
+        """Logits (K, 28, 28) of one class per region, labels (K,) int64: the rows of :meth:`forward` that are used."""
+        features = self.features(regions)
+        weight = self.conv_logits.weight[labels].flatten(1)
+        logits = torch.bmm(weight.unsqueeze(1), features.flatten(2)).squeeze(1)
+        return (logits + self.conv_logits.bias[labels, None]).view(-1, *features.shape[-2:])
+
+
+class RoIHead(nn.Module):
+    """Both heads on the regions of a feature pyramid."""
+
+    def __init__(self, channels: int, num_classes: int, config: RoIConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.num_classes = num_classes
+        self.bbox_head = BoxHead(channels, num_classes, config)
+        self.mask_head = MaskHead(channels, num_classes, config)
+
+    def boxes(
+        self,
+        levels: Sequence[Tensor],
+        proposals: Sequence[Tensor],
+        image_shapes: Sequence[tuple[int, int]],
+        relevant: Tensor | None,
+        score_threshold: float,
+        max_detections: int,
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Detections of every image: boxes (D, 4) xyxy px of the input, scores (D,) descending, labels (D,) int64.
+
+        Args:
+            relevant: (C,) or (B, C) bool; scores of other categories are folded into background; None = all.
+        """
+        logits, deltas = self.bbox_head(self.pool(levels, proposals, self.config.box_size))
+        counts = [len(p) for p in proposals]
+        rows = [None] * len(counts) if relevant is None else relevant.view(-1, self.num_classes).expand(len(counts), -1)
+        return [
+            self._select(logits_i.float(), deltas_i, boxes, shape, row, score_threshold, max_detections)
+            for logits_i, deltas_i, boxes, shape, row in zip(
+                logits.split(counts), deltas.split(counts), proposals, image_shapes, rows, strict=True
+            )
+        ]
+
+    def masks(self, levels: Sequence[Tensor], boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> list[Tensor]:
+        """Mask probabilities (D, 28, 28) float32 inside each image's boxes for the given classes."""
+        logits = self.mask_head.of_class(self.pool(levels, boxes, self.config.mask_size), torch.cat(list(labels)))
+        return list(logits.float().sigmoid().split([len(b) for b in boxes]))
+
+    def pool(self, levels: Sequence[Tensor], boxes: Sequence[Tensor], size: int) -> Tensor:
+        """Regions (sum K, channels, size, size) of every image's (K, 4) boxes."""
+        together = torch.cat(list(boxes))
+        if len(together) == 0:
+            return levels[0].new_zeros(0, levels[0].shape[1], size, size)
+        index = torch.cat([torch.full((len(b),), i, device=b.device) for i, b in enumerate(boxes)])
+        if self.config.samples == 0:
+            return pool_adaptive(levels, together, index, size)
+        return pool_fixed(levels, together, index, size, self.config.samples)
+
+    def _select(
+        self,
+        logits: Tensor,
+        deltas: Tensor,
+        proposals: Tensor,
+        image_shape: tuple[int, int],
+        relevant: Tensor | None,
+        score_threshold: float,
+        max_detections: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        probabilities = fold_irrelevant(logits, relevant).softmax(-1)[:, :-1]
+        region, label = (probabilities > score_threshold).nonzero(as_tuple=True)
+        scores = probabilities[region, label]
+        chosen = deltas.view(len(deltas), self.num_classes, 4)[region, label].float()
+        boxes = decode_boxes(proposals[region], chosen, image_shape, BOX_STDS)
+        keep = batched_nms(boxes, scores, label, self.config.nms_iou)[:max_detections]
+        return boxes[keep], scores[keep], label[keep]
+
+
+def fold_irrelevant(logits: Tensor, relevant: Tensor | None) -> Tensor:
+    """Give the scores of irrelevant categories to background (TaskTP at test time).
+
+    Args:
+        logits: (K, C + 1), background last.
+        relevant: (C,) bool or None.
+
+    Returns:
+        (K, C + 1): irrelevant logits -inf, background the log-sum-exp of itself and them.
+    """
+    if relevant is None:
+        return logits
+    irrelevant = ~relevant
+    everything_else = F.pad(irrelevant, (0, 1), value=True)
+    background = logits.masked_fill(~everything_else, float("-inf")).logsumexp(-1, keepdim=True)
+    return torch.cat((logits[:, :-1].masked_fill(irrelevant, float("-inf")), background), dim=-1)

@@ -1,0 +1,85 @@
+"""Source image to network input and back: the preprocessor owns its inverse, so everything public is in source pixels."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+MULTIPLE = 32
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """Images are scaled to fit, keeping their aspect: shorter side at most `short`, longer side at most `long` px."""
+
+    short: int
+    long: int
+
+    def fit(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width px after scaling a source image; at least one pixel each."""
+        scale = min(self.short / min(height, width), self.long / max(height, width))
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+@dataclass(frozen=True)
+class ImageFrame:
+    """Geometry of one image's way into the network.
+
+    Attributes:
+        source: (height, width) px of the source image.
+        content: (height, width) px it was resized to.
+        padded: (height, width) px of the network's input, multiples of 32; padding is at the right and bottom.
+    """
+
+    source: tuple[int, int]
+    content: tuple[int, int]
+    padded: tuple[int, int]
+
+    def boxes_to_source(self, boxes: Tensor) -> Tensor:
+        """(K, 4) xyxy px of the input to source px, clipped to the source image.
+
+        Resizing maps pixel edges onto pixel edges, so the inverse is one exact factor per axis.
+        """
+        (source_height, source_width), (height, width) = self.source, self.content
+        factor = boxes.new_tensor((source_width / width, source_height / height)).repeat(2)
+        limit = boxes.new_tensor((source_width, source_height)).repeat(2)
+        return torch.minimum((boxes * factor).clamp(min=0), limit)
+
+    def boxes_to_input(self, boxes: Tensor) -> Tensor:
+        """(K, 4) xyxy source px to px of the input; inverse of :meth:`boxes_to_source`."""
+        (source_height, source_width), (height, width) = self.source, self.content
+        return boxes * boxes.new_tensor((width / source_width, height / source_height)).repeat(2)
+
+
+def frame_for(height: int, width: int, size: InputSize) -> ImageFrame:
+    """Geometry of a source image of `height` x `width` px under an input size."""
+    content = size.fit(height, width)
+    padded = (-(-content[0] // MULTIPLE) * MULTIPLE, -(-content[1] // MULTIPLE) * MULTIPLE)
+    return ImageFrame((height, width), content, padded)
+
+
+def to_input(image: Tensor, frame: ImageFrame, dtype: torch.dtype) -> Tensor:
+    """Resize, normalise and pad on the image's device.
+
+    Args:
+        image: (H, W, 3) uint8 RGB on any device.
+        frame: from :func:`frame_for`.
+        dtype: float type of the network.
+
+    Returns:
+        (1, 3, padded height, padded width) `dtype`, channels last; padding is zero, the mean colour.
+    """
+    planes = image.permute(2, 0, 1)[None]
+    if frame.content != frame.source:
+        # uint8 resizing is several times faster than float on a CPU and not implemented on CUDA.
+        planes = planes if image.device.type == "cpu" else planes.float()
+        planes = F.interpolate(planes, frame.content, mode="bilinear", align_corners=False, antialias=True)
+    mean = torch.tensor(PIXEL_MEAN, device=image.device).view(1, 3, 1, 1)
+    std = torch.tensor(PIXEL_STD, device=image.device).view(1, 3, 1, 1)
+    normalised = ((planes.float() - mean) / std).to(dtype)
+    bottom, right = frame.padded[0] - frame.content[0], frame.padded[1] - frame.content[1]
+    padded = F.pad(normalised, (0, right, 0, bottom)) if bottom or right else normalised
+    return padded.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,73 @@
+"""Region proposal network: which boxes may hold an object, whatever it is (mmdet's RPNHead at test time)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import batched_nms
+
+from tasktp_ros.vision.boxes import ANCHOR_RATIOS, STRIDES, decode_boxes, grid_anchors
+
+
+@dataclass(frozen=True)
+class ProposalConfig:
+    """How many proposals survive: the `per_level` best of each level, then `total` after NMS at IoU `nms_iou`."""
+
+    per_level: int = 1000
+    total: int = 1000
+    nms_iou: float = 0.7
+
+
+class ProposalHead(nn.Module):
+    """A 3x3 convolution and two 1x1 heads shared by the five levels."""
+
+    def __init__(self, channels: int, config: ProposalConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.rpn_conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.rpn_cls = nn.Conv2d(channels, len(ANCHOR_RATIOS), 1)
+        self.rpn_reg = nn.Conv2d(channels, 4 * len(ANCHOR_RATIOS), 1)
+        for layer in (self.rpn_conv, self.rpn_cls, self.rpn_reg):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Per level objectness logits (B, 3, h, w) and deltas (B, 12, h, w)."""
+        hidden = [F.relu(self.rpn_conv(level), inplace=True) for level in levels]
+        return [self.rpn_cls(level) for level in hidden], [self.rpn_reg(level) for level in hidden]
+
+    def propose(self, levels: Sequence[Tensor], image_shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """Proposals of every image, best first.
+
+        Args:
+            levels: five maps (B, channels, h, w), strides 4 to 64.
+            image_shapes: per image (height, width) px of the content without padding.
+
+        Returns:
+            Per image (P, 4) float32 xyxy px of the network's input, P <= `total`.
+        """
+        scores, deltas = self(levels)
+        return [
+            self._propose_one([s[i] for s in scores], [d[i] for d in deltas], shape)
+            for i, shape in enumerate(image_shapes)
+        ]
+
+    def _propose_one(self, scores: list[Tensor], deltas: list[Tensor], image_shape: tuple[int, int]) -> Tensor:
+        best_scores, best_deltas, best_anchors, level_numbers = [], [], [], []
+        for number, (score, delta, stride) in enumerate(zip(scores, deltas, STRIDES, strict=True)):
+            height, width = score.shape[-2:]
+            flat = score.permute(1, 2, 0).reshape(-1)
+            top, index = flat.float().topk(min(self.config.per_level, flat.numel()))
+            best_scores.append(top)
+            best_deltas.append(delta.permute(1, 2, 0).reshape(-1, 4)[index].float())
+            best_anchors.append(grid_anchors(height, width, stride, score.device)[index])
+            level_numbers.append(torch.full_like(index, number))
+        boxes = decode_boxes(torch.cat(best_anchors), torch.cat(best_deltas), image_shape)
+        ranked, numbers = torch.cat(best_scores), torch.cat(level_numbers)
+        # A box clipped to nothing must not reach RoIAlign; ranked last it cannot displace a real one either.
+        solid = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+        boxes, ranked, numbers = boxes[solid], ranked[solid], numbers[solid]
+        keep = batched_nms(boxes, ranked, numbers, self.config.nms_iou)[: self.config.total]
+        return boxes[keep]

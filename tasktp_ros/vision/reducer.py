@@ -1,0 +1,80 @@
+"""A token reduction method answers one question: how are the blocks between two interactions run?
+
+The backbone hands every method the same thing: a few blocks, the index of the first one, the tokens, and the state of
+this forward pass. (Three blocks at a time rather than one, because TaskTP's mask holds for three blocks and its kept
+tokens should be gathered and scattered once.) Dense is the method that just runs them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tasktp_ros.vision.stages import stage
+from tasktp_ros.vision.vit import Block, EncoderLayerBlock
+
+
+@dataclass
+class ReductionState:
+    """What one forward pass knows about its task and remembers about its tokens.
+
+    Attributes:
+        relevant: (num_classes,) or (B, num_classes) bool task set; None = all categories.
+        threshold: a token is kept when its score exceeds this (equation 7 of the TaskTP paper).
+        forced_share: for benchmarks: keep this share of tokens, the best scored, whatever the threshold says.
+        sample_noise: gates decide by Gumbel noise, as in training.
+        mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
+        keep: per gated block (B, N) bool, filled while the blocks run.
+        scores: per gate (B, N) float keep score (the soft one in training), filled likewise.
+        class_logits: (B, N, num_classes + 1) of the last TaskTP gate; gates add up.
+    """
+
+    relevant: Tensor | None = None
+    threshold: float = 0.5
+    forced_share: float | None = None
+    sample_noise: bool = False
+    mask_only: bool = False
+    keep: list[Tensor] = field(default_factory=list)
+    scores: list[Tensor] = field(default_factory=list)
+    class_logits: Tensor | None = None
+
+    def decide(self, score: Tensor, kept: Tensor) -> Tensor:
+        """The method's own decision `kept` (B, N) bool, or the `forced_share` best scored tokens (lower index first)."""
+        self.scores.append(score)
+        if self.forced_share is None:
+            return kept
+        count = ceil(self.forced_share * score.shape[1])
+        order = score.argsort(dim=1, descending=True, stable=True)[:, :count]
+        return torch.zeros_like(kept).scatter_(1, order, True)
+
+
+class Reducer:
+    """Dense: every block sees every token. Base of all methods.
+
+    A reducer is no module: its gates belong to the backbone, under the names they were published with.
+    """
+
+    name: ClassVar[str] = "dense"
+    block_type: ClassVar[type[Block] | type[EncoderLayerBlock]] = Block
+
+    def published_modules(self) -> dict[str, nn.Module]:
+        """Modules with parameters by their name in the backbone's state dict."""
+        return {}
+
+    def gated_blocks(self) -> tuple[int, ...]:
+        """Indices (from 0) of the blocks that see only kept tokens, in the order of `ReductionState.keep`."""
+        return ()
+
+    def begin(self, relevant: Tensor | None = None, threshold: float = 0.5) -> ReductionState:
+        """A fresh state for one forward pass."""
+        return ReductionState(relevant=relevant, threshold=threshold)
+
+    def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
+        """Run `blocks`, of which the first has index `first` (from 0): (B, N, C) -> (B, N, C)."""
+        with stage("blocks"):
+            for block in blocks:
+                tokens = block(tokens)
+        return tokens

@@ -1,0 +1,76 @@
+"""Aligned RoIAlign over a feature pyramid: adaptive sampling as published, or a fixed grid read in a single pass."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torchvision.ops import roi_align
+
+from tasktp_ros.vision.boxes import STRIDES
+from tasktp_ros.vision.sampling import linear_corners, sum_rows
+
+ROI_STRIDES = STRIDES[:4]
+FINEST_SCALE = 56.0
+
+
+def roi_levels(boxes: Tensor) -> Tensor:
+    """Pyramid level (K,) int64 in 0..3 of each (K, 4) xyxy px box: equation 1 of the FPN paper, 56 px at level 0."""
+    scale = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
+    return (scale / FINEST_SCALE + 1e-6).log2().floor().clamp(0, len(ROI_STRIDES) - 1).long()
+
+
+def pool_adaptive(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+    """RoIAlign with as many samples per bin as the box has pixels there (mmdet: sampling_ratio 0).
+
+    Args:
+        levels: at least four maps (B, C, h, w), strides 4, 8, 16, 32.
+        boxes: (K, 4) float32 xyxy px.
+        image_index: (K,) int64 in [0, B).
+        size: output height and width.
+
+    Returns:
+        (K, C, size, size), dtype of the maps; float32 inside.
+    """
+    rois = torch.cat((image_index[:, None].float(), boxes), dim=1)
+    number = roi_levels(boxes)
+    pooled = levels[0].new_zeros(len(boxes), levels[0].shape[1], size, size)
+    for level, stride in enumerate(ROI_STRIDES):
+        members = (number == level).nonzero()[:, 0]
+        features = levels[level].to(torch.promote_types(levels[level].dtype, torch.float32))
+        part = roi_align(features, rois[members].to(features.dtype), size, 1.0 / stride, sampling_ratio=0, aligned=True)
+        pooled[members] = part.to(pooled.dtype)
+    return pooled
+
+
+def pool_fixed(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int, samples: int) -> Tensor:
+    """RoIAlign with `samples` x `samples` points per bin, all boxes and levels in one pass.
+
+    Arguments and result as :func:`pool_adaptive`. Equal to torchvision's `roi_align(sampling_ratio=samples,
+    aligned=True)` on each box's level, also for points up to one pixel outside the map (they read its border).
+    """
+    shapes = [level.shape[-2:] for level in levels[:4]]
+    batch, channels = levels[0].shape[:2]
+    table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in levels[:4]])
+    number = roi_levels(boxes)
+    map_sizes = boxes.new_tensor([[width, height] for height, width in shapes])[number]
+    scaled = boxes / boxes.new_tensor(ROI_STRIDES)[number, None] - 0.5
+    steps = (torch.arange(size * samples, device=boxes.device, dtype=boxes.dtype) + 0.5) / (size * samples)
+    points = scaled[:, :2, None] + (scaled[:, 2:] - scaled[:, :2])[..., None] * steps
+    limits = map_sizes[..., None]
+    index, share = linear_corners(torch.minimum(points.clamp(min=0), limits - 1), limits)
+    share = share * ((points >= -1) & (points <= limits))[..., None] / samples
+    starts = boxes.new_tensor([batch * sum(h * w for h, w in shapes[:level]) for level in range(4)])
+    start = starts[number] + image_index.to(boxes.dtype) * map_sizes.prod(dim=1)
+    (columns, lines), (column_share, line_share) = index.unbind(1), share.unbind(1)
+    lines = lines * map_sizes[:, 0, None, None] + start[:, None, None]
+    rows = _outer(lines, columns, size, torch.add).long()
+    weights = _outer(line_share, column_share, size, torch.mul)
+    pooled = sum_rows(table, rows, weights)
+    return pooled.view(len(boxes), size, size, channels).permute(0, 3, 1, 2)
+
+
+def _outer(lines: Tensor, columns: Tensor, size: int, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Combine (K, size * samples, 2) values of both axes into one bag per bin: (K * size * size, 4 * samples**2)."""
+    lines = lines.reshape(len(lines), size, 1, -1, 1)
+    columns = columns.reshape(len(columns), 1, size, 1, -1)
+    return combine(lines, columns).reshape(len(lines) * size * size, -1)

@@ -1,0 +1,44 @@
+"""Bilinear samples as weighted sums of table rows.
+
+Deformable attention and RoIAlign both read a few weighted bilinear samples of feature maps per output. Seen as a table
+of pixels, each sample is four rows with four weights, and a whole output is one bag of rows: `embedding_bag` fetches
+and adds them in a single pass over all levels, heads and images, with no intermediate samples in memory.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def linear_corners(position: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """The two pixels around each position along one axis, and the share each has in a linear interpolation.
+
+    Args:
+        position: float in pixels, any shape S; the first pixel's centre is 0.
+        size: float, broadcastable to S: number of pixels along the axis.
+
+    Returns:
+        index: (*S, 2) float, whole numbers clamped to [0, size).
+        share: (*S, 2) float, zero for a pixel outside the axis (zero padding).
+    """
+    first = position.floor()
+    after = position - first
+    corners = torch.stack((first, first + 1), dim=-1)
+    last = (size - 1).unsqueeze(-1)
+    index = corners.clamp(min=torch.zeros_like(last), max=last)
+    return index, torch.stack((1 - after, after), dim=-1) * (corners == index)
+
+
+def sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum of table rows per bag.
+
+    Args:
+        table: (R, D) float.
+        rows: (K, M) int64 in [0, R).
+        weights: (K, M) float.
+
+    Returns:
+        (K, D), dtype of the table: sum over M of weights * table[rows].
+    """
+    return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights.to(table.dtype))
+

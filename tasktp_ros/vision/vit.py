@@ -1,0 +1,144 @@
+"""Plain vision transformer parts: patch embedding, position embedding and the pre-norm block in both published namings.
+
+A block is the unit every token reduction method runs, so it takes a token sequence of any length and, for training,
+a mask of keys that may not be attended.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PatchEmbed(nn.Module):
+    """16x16 patches to tokens: (B, 3, H, W) -> (B, H/16 * W/16, C), row-major."""
+
+    def __init__(self, dim: int, patch: int = 16) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, patch, patch)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.proj(image).flatten(2).transpose(1, 2)
+
+
+def resize_position_embedding(pos_embed: Tensor, height: int, width: int) -> Tensor:
+    """Bicubic resize of a square position embedding to a token grid.
+
+    Args:
+        pos_embed: (1, 1 + S * S, C); slot 0 belongs to a class token and is not used here.
+        height, width: size of the token grid.
+
+    Returns:
+        (1, height * width, C), same dtype.
+    """
+    side = int((pos_embed.shape[1] - 1) ** 0.5)
+    grid = pos_embed[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid.float(), size=(height, width), mode="bicubic", align_corners=False)
+    return grid.flatten(2).transpose(1, 2).to(pos_embed.dtype)
+
+
+def attend(packed: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
+    """Multi-head attention on packed projections.
+
+    Args:
+        packed: (B, N, 3C), queries, keys and values one after the other.
+        key_mask: (B, N) bool, True = may be attended; None = all. A row must not be all False.
+
+    Returns:
+        (B, N, C).
+    """
+    batch, length, channels = packed.shape
+    query, key, value = packed.view(batch, length, 3, heads, channels // (3 * heads)).permute(2, 0, 3, 1, 4)
+    mask = None if key_mask is None else key_mask[:, None, None, :]
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return mixed.transpose(1, 2).reshape(batch, length, channels // 3)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with timm's parameter names."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        return self.proj(attend(self.qkv(tokens), self.heads, key_mask))
+
+
+class Mlp(nn.Module):
+    """Two linear layers around an erf GELU; also the head of every gate."""
+
+    def __init__(self, dim: int, hidden: int, out: int | None = None) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim if out is None else out)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(tokens)))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with timm's names; norm eps 1e-6 as in DeiT."""
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: float = 4.0) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+
+    def forward(self, tokens: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        """Run the block: (B, N, C) -> (B, N, C); `key_mask` as in :func:`attend`."""
+        tokens = tokens + self.attn(self.norm1(tokens), key_mask)
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class EncoderLayerBlock(nn.Module):
+    """The same block with the names and the norm eps (1e-5) of torch's encoder layer, as SViT published it."""
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: float = 4.0) -> None:
+        super().__init__()
+        self.TransformerEncoderLayer = _EncoderLayer(dim, heads, int(dim * mlp_ratio))
+
+    def forward(self, tokens: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        """Run the block: (B, N, C) -> (B, N, C); `key_mask` as in :func:`attend`."""
+        return self.TransformerEncoderLayer(tokens, key_mask)
+
+
+class _EncoderLayer(nn.Module):
+    def __init__(self, dim: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.self_attn = _PackedAttention(dim, heads)
+        self.linear1 = nn.Linear(dim, hidden)
+        self.linear2 = nn.Linear(hidden, dim)
+        self.norm1 = nn.LayerNorm(dim, eps=1e-5)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-5)
+
+    def forward(self, tokens: Tensor, key_mask: Tensor | None) -> Tensor:
+        tokens = tokens + self.self_attn(self.norm1(tokens), key_mask)
+        return tokens + self.linear2(F.gelu(self.linear1(self.norm2(tokens))))
+
+
+class _PackedAttention(nn.Module):
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor, key_mask: Tensor | None) -> Tensor:
+        packed = F.linear(tokens, self.in_proj_weight, self.in_proj_bias)
+        return self.out_proj(attend(packed, self.heads, key_mask))
+
+
+def initialise_transformer(module: nn.Module) -> None:
+    """DeiT's start for a fresh network: truncated normal 0.02 for linear weights, zero biases, unit norms."""
+    for child in module.modules():
+        if isinstance(child, nn.Linear):
+            nn.init.trunc_normal_(child.weight, std=0.02)
+            if child.bias is not None:
+                nn.init.zeros_(child.bias)
+        elif isinstance(child, _PackedAttention):
+            nn.init.trunc_normal_(child.in_proj_weight, std=0.02)
