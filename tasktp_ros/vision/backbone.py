@@ -39,9 +39,9 @@ class Backbone(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, self.pretrained_grid**2 + 1, dim))
         self.level_embed = nn.Parameter(torch.zeros(3, dim))
         self.patch_embed = PatchEmbed(dim)
+        self.blocks = nn.Sequential(*(reducer.block_type(dim, heads) for _ in range(depth)))
         for name, module in reducer.published_modules().items():
             self.add_module(name, module)
-        self.blocks = nn.Sequential(*(reducer.block_type(dim, heads) for _ in range(depth)))
         self.spm = SpatialPrior(dim, stem_width)
         last = INTERACTIONS - 1
         self.interactions = nn.Sequential(*(Interaction(dim, deformable_heads, i == last) for i in range(INTERACTIONS)))

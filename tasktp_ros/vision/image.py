@@ -61,11 +61,12 @@ def frame_for(height: int, width: int, size: InputSize) -> ImageFrame:
     return ImageFrame((height, width), content, padded)
 
 
-def to_input(image: Tensor, frame: ImageFrame, dtype: torch.dtype) -> Tensor:
+def to_input(image: Tensor, frame: ImageFrame, dtype: torch.dtype, reversed_channels: bool = False) -> Tensor:
     """Resize, normalise and pad on the image's device.
 
     Args:
         image: (H, W, 3) uint8 RGB on any device.
+        reversed_channels: the channels of `image` are BGR.
         frame: from :func:`frame_for`.
         dtype: float type of the network.
 
@@ -77,6 +78,8 @@ def to_input(image: Tensor, frame: ImageFrame, dtype: torch.dtype) -> Tensor:
         # uint8 resizing is several times faster than float on a CPU and not implemented on CUDA.
         planes = planes if image.device.type == "cpu" else planes.float()
         planes = F.interpolate(planes, frame.content, mode="bilinear", align_corners=False, antialias=True)
+    if reversed_channels:
+        planes = planes.flip(1)
     mean = torch.tensor(PIXEL_MEAN, device=image.device).view(1, 3, 1, 1)
     std = torch.tensor(PIXEL_STD, device=image.device).view(1, 3, 1, 1)
     normalised = ((planes.float() - mean) / std).to(dtype)

@@ -1,0 +1,95 @@
+"""What one frame gave: boxes, names and masks in source pixels, which tokens were kept, and how long each stage took."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasktp_ros.runtime.masks import MaskWindow
+from tasktp_ros.tasks.vocabulary import Task
+from tasktp_ros.vision.image import ImageFrame
+
+PATCH = 16
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Result of `TaskDetector.detect`; D instances, best first, everything in pixels of the source image.
+
+    Attributes:
+        boxes: (D, 4) float32 xyxy px.
+        scores: (D,) float32, descending.
+        labels: (D,) int64, index into the detector's vocabulary.
+        names: D category names.
+        mask_windows: D masks, each inside its box.
+        token_masks: (G, h, w) bool, tokens that each of the G gated blocks ran, on the token grid of the input.
+        timings: milliseconds per stage, and their "total" from image to result.
+        task: the task these detections were made for.
+        frame: the image's geometry.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    names: list[str]
+    mask_windows: list[MaskWindow]
+    token_masks: NDArray[np.bool_]
+    timings: dict[str, float]
+    task: Task
+    frame: ImageFrame
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) px of the source image."""
+        return self.frame.source
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens of the whole input, kept or not."""
+        return (self.frame.padded[0] // PATCH) * (self.frame.padded[1] // PATCH)
+
+    @cached_property
+    def kept_tokens(self) -> tuple[int, ...]:
+        """Tokens that each gated block ran; empty for a dense model."""
+        return tuple(int(count) for count in self.token_masks.sum(axis=(1, 2)))
+
+    @property
+    def kept(self) -> tuple[float, ...]:
+        """Share of tokens in 0..1 that each gated block ran; empty for a dense model."""
+        return tuple(count / self.total_tokens for count in self.kept_tokens)
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        """(D, H, W) bool, one full-size mask per detection; made when first asked for."""
+        full = np.zeros((len(self), *self.image_size), dtype=bool)
+        for canvas, window in zip(full, self.mask_windows, strict=True):
+            _inside(canvas, window)[...] = window.mask
+        return full
+
+    def instance_map(self) -> NDArray[np.uint16]:
+        """(H, W) uint16: pixel k belongs to detection k - 1, 0 to none; where masks overlap the higher score wins."""
+        canvas = np.zeros(self.image_size, dtype=np.uint16)
+        for number in range(len(self), 0, -1):
+            window = self.mask_windows[number - 1]
+            _inside(canvas, window)[window.mask] = number
+        return canvas
+
+    def token_mask_image(self) -> NDArray[np.uint8]:
+        """(H, W) uint8: 255 where all gated blocks kept the pixel's token, 0 where none did; all 255 for a dense model."""
+        height, width = self.image_size
+        content_height, content_width = self.frame.content
+        if len(self.token_masks) == 0:
+            return np.full(self.image_size, 255, dtype=np.uint8)
+        grid = np.rint(self.token_masks.mean(axis=0) * 255).astype(np.uint8)
+        rows = ((np.arange(height) + 0.5) * (content_height / height) / PATCH).astype(np.intp)
+        columns = ((np.arange(width) + 0.5) * (content_width / width) / PATCH).astype(np.intp)
+        return np.take(np.take(grid, rows, axis=0), columns, axis=1)
+
+
+def _inside(canvas: NDArray, window: MaskWindow) -> NDArray:
+    height, width = window.mask.shape
+    return canvas[window.top : window.top + height, window.left : window.left + width]

@@ -1,0 +1,66 @@
+"""Which device and float type to run on: bf16 only where this machine is measured to be fast at it."""
+
+import time
+from functools import lru_cache
+
+import torch
+
+from tasktp_ros.errors import ModelError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+WORTHWHILE = 1.5
+
+
+def choose_device(device: str) -> torch.device:
+    """ "auto" is the first CUDA device, else the CPU; other names as torch writes them ("cpu", "cuda:1").
+
+    Raises:
+        ModelError: a name torch does not know, or a CUDA device this machine does not have.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f"unknown device {device!r}; expected auto, cpu, cuda or cuda:N") from error
+    if chosen.type not in ("cpu", "cuda"):
+        raise ModelError(f"device {device!r} is not supported; expected auto, cpu, cuda or cuda:N")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f"device {device!r} was asked for, but this machine has {torch.cuda.device_count()} of them")
+    return chosen
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bf16 where it is at least 1.5 times as fast as float32 on this device, measured once per process.
+
+    Raises:
+        ModelError: unknown name.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if bf16_speedup(device) >= WORTHWHILE else torch.float32
+    if precision not in PRECISIONS:
+        raise ModelError(f"unknown precision {precision!r}; expected auto, {' or '.join(PRECISIONS)}")
+    return PRECISIONS[precision]
+
+
+@lru_cache(maxsize=8)
+def bf16_speedup(device: torch.device) -> float:
+    """Time of a float32 product over that of the same bf16 product; 1.0 on GPUs older than Ampere."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
+        return 1.0
+    seconds = {dtype: _product_seconds(dtype, device) for dtype in PRECISIONS.values()}
+    return seconds[torch.float32] / seconds[torch.bfloat16]
+
+
+def _product_seconds(dtype: torch.dtype, device: torch.device, size: int = 384) -> float:
+    """Best of several products of two (size, size) matrices."""
+    matrix = torch.ones(size, size, dtype=dtype, device=device)
+    best = float("inf")
+    for _ in range(6):
+        started = time.perf_counter()
+        product = matrix @ matrix
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - started)
+        del product
+    return best

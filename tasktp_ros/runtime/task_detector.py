@@ -1,0 +1,224 @@
+"""The detector a robot uses: told a task, given images, it returns what was found in source pixels."""
+
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tasktp_ros.errors import InputError, TaskError
+from tasktp_ros.runtime.checkpoints import ModelCard
+from tasktp_ros.runtime.detections import Detections
+from tasktp_ros.runtime.masks import paste
+from tasktp_ros.runtime.models import DEFAULT_MODEL, open_model
+from tasktp_ros.runtime.precision import choose_device, choose_precision
+from tasktp_ros.runtime.prepare import prepare_for_inference
+from tasktp_ros.runtime.timing import recorder_for
+from tasktp_ros.runtime.upload import Uploader
+from tasktp_ros.tasks.vocabulary import Task, resolve_categories
+from tasktp_ros.vision.detector import Detector, Instances
+from tasktp_ros.vision.image import ImageFrame, frame_for, to_input
+from tasktp_ros.vision.reducer import ReductionState
+from tasktp_ros.vision.stages import recording, stage
+
+MAX_PIXELS = 10_000 * 10_000
+
+
+class TaskDetector:
+    """Weights, task, device and precision in one place; the network itself is stateless.
+
+    Use :meth:`load`. All methods may be called from any thread; images are detected one after the other.
+
+    Attributes:
+        score_threshold: detections score more than this, 0..1; settable at any time.
+        max_detections: most detections per image; settable at any time.
+    """
+
+    def __init__(self, network: Detector, card: ModelCard, device: torch.device, dtype: torch.dtype) -> None:
+        self.card = card
+        self.device = device
+        self.score_threshold = 0.5
+        self.max_detections = 100
+        self._dtype = dtype
+        self._resize = card.resize()
+        self._network: Detector | None = prepare_for_inference(network, device, dtype)
+        self._uploader = Uploader(device)
+        self._busy = threading.Lock()
+        self._asked: tuple[Task, Tensor | None] = (Task(), None)
+
+    @classmethod
+    def load(cls, model: str | Path = DEFAULT_MODEL, device: str = "auto", precision: str = "auto") -> "TaskDetector":
+        """Load a model and put it on its device.
+
+        Args:
+            model: a shipped name or the path of a .safetensors file.
+            device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
+            precision: "auto" (bf16 where this machine is fast at it), "float32" or "bfloat16".
+
+        Raises:
+            ModelError: the model, device or precision cannot be used; the sentence says why.
+        """
+        chosen_device = choose_device(device)
+        dtype = choose_precision(precision, chosen_device)
+        network, card = open_model(model)
+        return cls(network, card, chosen_device, dtype)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.card.name
+
+    @property
+    def label(self) -> str:
+        """Name for logs and pages; says `untrained` when the weights are random."""
+        return self.card.label
+
+    @property
+    def trained(self) -> bool:
+        """False when the weights are random."""
+        return self.card.trained
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Category names the model knows, in the order of `Detections.labels`."""
+        return self.card.vocabulary
+
+    @property
+    def vocabulary_name(self) -> str:
+        """Name of the vocabulary, such as "coco"."""
+        return self.card.vocabulary_name
+
+    @property
+    def method(self) -> str:
+        """Token reduction method: "dense", "tasktp", ..."""
+        return self.card.method
+
+    @property
+    def precision(self) -> str:
+        """Float type of the network: "float32" or "bfloat16"."""
+        return str(self._dtype).removeprefix("torch.")
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Longest (shorter, longer) side in px that an image is scaled to."""
+        return self._resize.short, self._resize.long
+
+    @property
+    def task(self) -> Task:
+        """The task the next image will be detected under."""
+        return self._asked[0]
+
+    def set_task(
+        self,
+        categories: Sequence[str] | None,
+        *,
+        task_id: str = "",
+        revision: int = 0,
+        threshold: float | None = None,
+    ) -> Task:
+        """Say what to look for, from the next image on; costs microseconds.
+
+        Args:
+            categories: names of :attr:`vocabulary`; None = all.
+            task_id, revision: echoed in every result.
+            threshold: a token is kept when its gate score exceeds this, 0 < threshold < 1; None = 0.5.
+
+        Raises:
+            TaskError: empty set, unknown name or a threshold outside its range; the task stays as it was.
+        """
+        chosen = resolve_categories(categories, self.vocabulary)
+        threshold = 0.5 if threshold is None else float(threshold)
+        if not 0.0 < threshold < 1.0:
+            raise TaskError(f"the prune threshold must be between 0 and 1 (both excluded), got {threshold}")
+        relevant = None
+        if chosen is not None:
+            members = set(chosen)
+            relevant = torch.tensor([name in members for name in self.vocabulary], device=self.device)
+        task = Task(chosen, task_id, revision, threshold)
+        self._asked = (task, relevant)
+        return task
+
+    def warm_up(self, height: int = 480, width: int = 640) -> None:
+        """Detect on a blank image of this size, so that the first real one is not slower than the rest."""
+        self.detect(np.zeros((height, width, 3), dtype=np.uint8))
+
+    def close(self) -> None:
+        """Give the device's memory back; later detections raise RuntimeError."""
+        with self._busy:
+            self._network = None
+            self._uploader.release()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Find the task's categories in one image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB; any strides, so that views of messages need no copy.
+
+        Raises:
+            InputError: wrong shape or dtype, empty, or more than 100 million pixels.
+            RuntimeError: the detector was closed.
+        """
+        check_image(image)
+        task, relevant = self._asked
+        with self._busy, torch.inference_mode():
+            if self._network is None:
+                raise RuntimeError("this detector was closed; load it again")
+            return self._detect(self._network, image, task, relevant)
+
+    def _detect(
+        self, network: Detector, image: NDArray[np.uint8], task: Task, relevant: Tensor | None
+    ) -> Detections:
+        started = time.perf_counter()
+        recorder = recorder_for(self.device)
+        frame = frame_for(image.shape[0], image.shape[1], self._resize)
+        state = network.backbone.reducer.begin(relevant, task.threshold)
+        with recording(recorder):
+            with stage("preprocess"):
+                pixels, reversed_channels = self._uploader.upload(image)
+                batch = to_input(pixels, frame, self._dtype, reversed_channels)
+            found = network(batch, [frame.content], state, self.score_threshold, self.max_detections)[0]
+            with stage("postprocess"):
+                arrays = self._to_source(found, state, frame)
+        timings = recorder.milliseconds()
+        timings["total"] = (time.perf_counter() - started) * 1000.0
+        boxes, scores, labels, windows, token_masks = arrays
+        names = [self.vocabulary[label] for label in labels]
+        return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, frame)
+
+    def _to_source(self, found: Instances, state: ReductionState, frame: ImageFrame) -> tuple:
+        boxes = frame.boxes_to_source(found.boxes).cpu().numpy()
+        scores, labels, masks = found.scores.cpu().numpy(), found.labels.cpu().numpy(), found.masks.cpu().numpy()
+        windows = [paste(mask, box, *frame.source) for mask, box in zip(masks, boxes, strict=True)]
+        grid = (frame.padded[0] // 16, frame.padded[1] // 16)
+        keep = torch.cat(state.keep).cpu().numpy() if state.keep else np.zeros((0, grid[0] * grid[1]), dtype=bool)
+        return boxes, scores, labels, windows, keep.reshape(-1, *grid)
+
+
+def check_image(image: NDArray[np.uint8]) -> None:
+    """Refuse what no detector can read.
+
+    Raises:
+        InputError: with what was given and what is expected.
+    """
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"an image must be a numpy array (height, width, 3) of uint8, got {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(f"an image must have shape (height, width, 3), got {image.shape}")
+    if image.dtype != np.uint8:
+        raise InputError(f"an image must be uint8 RGB in 0..255, got {image.dtype}")
+    height, width = image.shape[:2]
+    if height == 0 or width == 0:
+        raise InputError(f"an image must have at least one pixel, got {height} x {width}")
+    if height * width > MAX_PIXELS:
+        raise InputError(f"an image may have at most {MAX_PIXELS:,} pixels, got {height} x {width}")
+
+
+# Message buffers are read-only; nothing here writes to them.
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
