@@ -1,0 +1,121 @@
+"""One model for several cameras: the thread that detects, and the thread that draws.
+
+Drawing happens only while someone looks, after the detections are out, and on its own thread with its own newest-frame
+mailbox: a picture may be skipped, but it never delays a detection.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image
+
+from tasktp_ros.errors import TaskTPError
+from tasktp_ros.nodes.camera import Camera, Frame
+from tasktp_ros.nodes.conversions import fill_image
+from tasktp_ros.nodes.mailbox import Mailbox
+from tasktp_ros.nodes.results import ResultMessages
+from tasktp_ros.nodes.worker import Worker
+
+if TYPE_CHECKING:  # importing it loads torch, which only a configured node needs
+    from tasktp_ros.runtime.detections import Detections
+
+STOP_AFTER = 10.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished frame that someone wants to look at."""
+
+    camera: Camera
+    header: Any
+    pixels: NDArray[np.uint8]
+    found: "Detections"
+
+
+class DetectionService:
+    """Detects on the newest frames of all cameras while it runs.
+
+    Args:
+        detector: a TaskDetector.
+        cameras: served in turn.
+        log_error: writes one line to the node's log.
+    """
+
+    def __init__(self, detector: Any, cameras: Sequence[Camera], log_error: Callable[[str], None]) -> None:
+        names = [camera.name for camera in cameras]
+        self._detector = detector
+        self._log_error = log_error
+        self._messages = ResultMessages()
+        self._frames: Mailbox[Frame] = Mailbox(names)
+        self._pictures: Mailbox[Picture] = Mailbox(names)
+        self._detecting = Worker("detector", self._frames, self._detect, self._detection_failed)
+        self._drawing = Worker("drawer", self._pictures, self._draw, self._drawing_failed)
+
+    def start(self) -> None:
+        """Start both threads."""
+        self._detecting.start()
+        self._drawing.start()
+
+    def stop(self) -> None:
+        """Drop what waits and return when the frame in work is done.
+
+        Raises:
+            RuntimeError: it was not done in ten seconds.
+        """
+        self._pictures.close()
+        if not (self._detecting.stop(STOP_AFTER) and self._drawing.stop(STOP_AFTER)):
+            raise RuntimeError(f"a detection is still running {STOP_AFTER:g} s after it was told to stop")
+
+    def take(self, frame: Frame) -> None:
+        """Accept a frame; an older one of the same camera that still waits is dropped."""
+        if self._frames.put(frame.camera.name, frame):
+            frame.camera.health.dropped += 1
+
+    def forget(self, camera: Camera) -> None:
+        """Drop the waiting frame of a camera that is being disabled."""
+        self._frames.discard(camera.name)
+
+    def _detect(self, frame: Frame) -> None:
+        camera, header = frame.camera, frame.message.header
+        pixels = frame.pixels()
+        started = time.monotonic()
+        found = self._detector.detect(pixels)
+        detected = time.monotonic()
+        camera.detections.publish(self._messages.detections(found, header))
+        published = time.monotonic()
+        camera.health.frame_detected(detected - started, published - frame.received)
+        statistics = self._messages.statistics(found, header, camera.name, self._detector.label)
+        statistics.detect_milliseconds = (detected - started) * 1000
+        statistics.latency_milliseconds = (published - frame.received) * 1000
+        statistics.frames, statistics.dropped_frames = camera.health.detected, camera.health.dropped
+        camera.pruning.publish(statistics)
+        if camera.instances.get_subscription_count():
+            camera.instances.publish(self._messages.instances(found, header))
+        if camera.overlay.get_subscription_count() or camera.token_mask.get_subscription_count():
+            self._pictures.put(camera.name, Picture(camera, header, pixels, found))
+
+    def _detection_failed(self, frame: Frame, error: Exception) -> None:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if frame.camera.health.frame_failed(reason):
+            details = "" if isinstance(error, TaskTPError) else "\n" + "".join(traceback.format_exception(error))
+            self._log_error(f"no detections for a frame of {frame.camera.topic}: {reason}{details}")
+
+    def _draw(self, picture: Picture) -> None:
+        camera = picture.camera
+        if camera.token_mask.get_subscription_count():
+            mask = picture.found.token_mask_image()
+            camera.token_mask.publish(fill_image(Image(), picture.header, "mono8", mask))
+        if camera.overlay.get_subscription_count():
+            from tasktp_ros.runtime.drawing import draw_overlay
+
+            drawn = draw_overlay(picture.pixels, picture.found)
+            camera.overlay.publish(fill_image(Image(), picture.header, "rgb8", drawn))
+
+    def _drawing_failed(self, picture: Picture, error: Exception) -> None:
+        details = "".join(traceback.format_exception(error))
+        self._log_error(f"cannot draw a frame of {picture.camera.topic}: {error}\n{details}")

@@ -1,0 +1,40 @@
+"""The perception node: camera images in, detections for the present task out.
+
+Lifecycle node `perception`. Names are relative, so they can be namespaced and remapped. With several `cameras`, the
+results of each are published below its topic's name: `<camera>/detections` and so on; `label_info` exists once.
+
+Subscribed
+    image (sensor_msgs/Image or CompressedImage, parameter `cameras`): best effort, newest frame only.
+    task_categories (tasktp_ros/TaskCategories): latched; what to look for, from the next frame on.
+Published, each with the header of its image
+    detections (vision_msgs/Detection2DArray): boxes in pixels of the image; an empty array when nothing was found.
+    pruning (tasktp_ros/PruningStats): task, kept tokens per gate, times, dropped frames.
+    instances (sensor_msgs/Image 16UC1): pixel k belongs to detection k-1, 0 to none; made while someone subscribes.
+    token_mask (mono8), overlay (rgb8): drawn while someone subscribes, never in the way of detections.
+    label_info (vision_msgs/LabelInfo): latched; the model's vocabulary.
+    /diagnostics (diagnostic_msgs/DiagnosticArray)
+Parameters: `config/perception.yaml`.
+
+This module stays light and only starts the node: signals must be in hand before ROS and torch are imported.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tasktp_ros.nodes.process import run_node
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM and return the exit status."""
+    return run_node(_create, args)
+
+
+def _create() -> Any:
+    from tasktp_ros.nodes.perception_node import PerceptionNode
+
+    return PerceptionNode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""What the perception node does in each lifecycle state; `perception.py` lists its topics."""
+
+import ctypes
+import gc
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
+from rclpy.time import Time
+from vision_msgs.msg import LabelInfo
+
+from tasktp_ros.errors import TaskError
+from tasktp_ros.msg import TaskCategories
+from tasktp_ros.nodes import qos
+from tasktp_ros.nodes.camera import Camera, Frame
+from tasktp_ros.nodes.detection import DetectionService
+from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
+from tasktp_ros.nodes.lifecycle import ManagedNode
+from tasktp_ros.nodes.perception_parameters import Settings, declare_settings, read_settings, refuse
+from tasktp_ros.nodes.results import label_info
+from tasktp_ros.nodes.task_follower import TaskFollower
+
+
+def load_detector(settings: Settings) -> Any:
+    """Load the model that the parameters name; torch is imported here and not at start."""
+    from tasktp_ros.runtime.task_detector import TaskDetector
+
+    return TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
+
+
+class PerceptionNode(ManagedNode):
+    """Detects what the task needs in the newest frame of each camera.
+
+    Args:
+        load: makes the detector from the settings.
+    """
+
+    def __init__(self, load: Callable[[Settings], Any] = load_detector) -> None:
+        super().__init__("perception")
+        self._load = load
+        self._detector: Any = None
+        self._task: TaskFollower | None = None
+        self._cameras: list[Camera] = []
+        self._service: DetectionService | None = None
+        self._labels: Any = None
+        self._task_subscription: Any = None
+        declare_settings(self)
+        self._settings = read_settings(self)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        # Humble has no callback after the fact: there a change is applied when it has been checked.
+        self._applies_after = hasattr(self, "add_post_set_parameters_callback")
+        if self._applies_after:
+            self.add_post_set_parameters_callback(self._apply_parameters)
+
+    # Lifecycle
+
+    def configure(self) -> None:
+        """Load the model, warm it up, and make the topics."""
+        settings = read_settings(self)
+        reason = refuse(settings, (), self.state, None)
+        if reason:
+            raise TaskError(reason)
+        started = time.monotonic()
+        self._detector = self._load(settings)
+        self._detector.score_threshold = settings.score_threshold
+        self._detector.max_detections = settings.max_detections
+        self._task = TaskFollower(self._detector)
+        self._task.set_default(settings.task_categories, settings.prune_threshold)
+        self._detector.warm_up(480, 640)
+        self._settings = settings
+        several = len(settings.cameras) > 1
+        for name in settings.cameras:
+            prefix = f"{name}/" if several else ""
+            self._cameras.append(Camera(self, name, prefix, settings.transport, self._take))
+        self._labels = self.create_lifecycle_publisher(LabelInfo, "label_info", qos.LATCHED)
+        self._task_subscription = self.create_subscription(
+            TaskCategories, "task_categories", self._receive_task, qos.LATCHED
+        )
+        self.get_logger().info(
+            f"model {self._detector.label} on {self._detector.device} in {self._detector.precision}, "
+            f"{len(self._detector.vocabulary)} categories, ready after {time.monotonic() - started:.1f} s"
+        )
+
+    def activate(self) -> None:
+        """Start the worker, then listen to the cameras."""
+        self._service = DetectionService(self._detector, self._cameras, self.get_logger().error)
+        self._service.start()
+        self._publish_labels()
+        self._listen()
+
+    def deactivate(self) -> None:
+        """Stop listening, drop what waits, and let the frame in work end."""
+        for camera in self._cameras:
+            camera.ignore()
+        service, self._service = self._service, None
+        if service is not None:
+            service.stop()
+
+    def release(self) -> None:
+        """Stop everything and give the memory back."""
+        try:
+            self.deactivate()
+        finally:
+            for camera in self._cameras:
+                camera.close()
+            self._cameras = []
+            if self._labels is not None:
+                self.destroy_lifecycle_publisher(self._labels)
+            if self._task_subscription is not None:
+                self.destroy_subscription(self._task_subscription)
+            if self._detector is not None:
+                self._detector.close()
+            self._labels = self._task_subscription = self._task = self._detector = None
+            _return_memory()
+
+    # Input
+
+    def _take(self, frame: Frame) -> None:
+        stamp = Time.from_msg(frame.message.header.stamp)
+        now = self.get_clock().now()
+        age = (now.nanoseconds - stamp.nanoseconds) / 1e9
+        frame.camera.health.frame_received(frame.received, stamp.nanoseconds, age, self._settings.stale_after)
+        if self._service is not None:
+            self._service.take(frame)
+
+    def _receive_task(self, message: TaskCategories) -> None:
+        if self._task is None:
+            return
+        problem = self._task.follow(message)
+        if problem:
+            self.get_logger().warning(problem)
+            self.publish_diagnostics()
+        else:
+            self.get_logger().info(self._task.sentence())
+
+    def _listen(self) -> None:
+        for camera in self._cameras:
+            if self._settings.enabled(camera.name):
+                camera.listen()
+            else:
+                camera.ignore()
+                if self._service is not None:
+                    self._service.forget(camera)
+
+    # Parameters
+
+    def _check_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        settings = read_settings(self, parameters)
+        vocabulary = self._detector.vocabulary if self._detector is not None else None
+        reason = refuse(settings, [parameter.name for parameter in parameters], self.state, vocabulary)
+        if not reason and not self._applies_after:
+            self._apply(settings)
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    def _apply_parameters(self, parameters: Sequence[Parameter]) -> None:
+        self._apply(read_settings(self))
+
+    def _apply(self, settings: Settings) -> None:
+        before, self._settings = self._settings, settings
+        if self._detector is None or self._task is None:
+            return
+        self._detector.score_threshold = settings.score_threshold
+        self._detector.max_detections = settings.max_detections
+        if settings.categories != before.categories:
+            self._task.set_default(settings.task_categories, settings.prune_threshold)
+        elif settings.prune_threshold != before.prune_threshold:
+            self._task.set_threshold(settings.prune_threshold)
+        if self.active:
+            self._listen()
+            if settings.score_threshold != before.score_threshold:
+                self._publish_labels()
+
+    def _publish_labels(self) -> None:
+        stamp = self.get_clock().now().to_msg()
+        self._labels.publish(label_info(self._detector.vocabulary, self._settings.score_threshold, stamp))
+
+    # Diagnostics
+
+    def statuses(self) -> list[DiagnosticStatus]:
+        """Return the model's, the task's and each camera's status."""
+        if self._detector is None or self._task is None:
+            return [status("model", OK, "no model loaded")]
+        now = time.monotonic()
+        reports = [self._model_status(), self._task_status()]
+        for camera in self._cameras:
+            silent = camera.health.silent_for(now)
+            if self._settings.transport == "auto" and silent > 0.5:
+                camera.follow_sender()
+            mismatches = camera.mismatches()
+            limit = self._settings.no_frames_after
+            reports.append(camera.health.report(f"camera {camera.name}", camera.topic, now, limit, mismatches))
+        return reports
+
+    def _model_status(self) -> DiagnosticStatus:
+        detector = self._detector
+        return status(
+            "model",
+            OK if detector.trained else WARN,
+            detector.label,
+            method=detector.method,
+            device=detector.device,
+            precision=detector.precision,
+            vocabulary=f"{detector.vocabulary_name}, {len(detector.vocabulary)} categories",
+        )
+
+    def _task_status(self) -> DiagnosticStatus:
+        assert self._task is not None
+        topic = self.resolve_topic_name("task_categories")
+        mismatches = explain_mismatches(self, topic, ["tasktp_ros/msg/TaskCategories"], qos.LATCHED)
+        problems = [self._task.problem, *mismatches] if self._task.problem else mismatches
+        return status(
+            "task",
+            WARN if problems else OK,
+            "; ".join([*problems, self._task.sentence()]),
+            age_s=f"{self._task.age():.1f}",
+            task_id=self._task.task.task_id,
+            revision=self._task.task.revision,
+            threshold=f"{self._task.task.threshold:g}",
+        )
+
+
+def _return_memory() -> None:
+    """Give freed memory back to the system; glibc keeps it otherwise, and the robot's other nodes go without."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return

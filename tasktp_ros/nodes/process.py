@@ -1,0 +1,113 @@
+"""Runs one node as a process that ends cleanly at any moment.
+
+SIGINT and SIGTERM arrive while Python imports, while a model loads, in the middle of a detection. Handlers that run
+between two byte codes of whatever is going on cannot end all of that in time; so the signals are blocked everywhere,
+the main thread only waits for them, and the node lives on another thread.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+GRACE = 1.3
+"""Seconds a node has to put things away; what still runs then (a long detection) is left to the operating system."""
+
+
+def run_node(create_node: Callable[[], Any], arguments: Sequence[str] | None = None) -> int:
+    """Run a node until SIGINT or SIGTERM and return the process's exit status.
+
+    Args:
+        create_node: imports and makes the node; the node may have a method `close`, called before it is destroyed.
+        arguments: command line for ROS, None for the process's own.
+
+    Returns:
+        0 after a signal or a shutdown of the context, 1 when the node could not be made.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    host = _NodeThread(create_node, arguments)
+    host.start()
+    while host.is_alive() and signal.sigtimedwait(SIGNALS, 0.1) is None:
+        pass
+    host.stop()
+    host.join(GRACE)
+    if host.is_alive():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return host.status
+
+
+class _NodeThread(threading.Thread):
+    """Makes the node, serves its callbacks, and takes it down again."""
+
+    def __init__(self, create_node: Callable[[], Any], arguments: Sequence[str] | None) -> None:
+        super().__init__(name="executor", daemon=True)
+        self._create_node = create_node
+        self._arguments = arguments
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._wake: Callable[[], None] = lambda: None
+        self.status = 0
+
+    def stop(self) -> None:
+        """Ask the thread to end; returns at once."""
+        self._stopping.set()
+        with self._lock:
+            self._wake()
+
+    def run(self) -> None:
+        """Live through the node's whole life."""
+        try:
+            import rclpy
+            from rclpy.signals import SignalHandlerOptions
+
+            rclpy.init(args=self._arguments, signal_handler_options=SignalHandlerOptions.NO)
+        except Exception as error:
+            self._refuse(error)
+            return
+        try:
+            self._serve()
+        finally:
+            rclpy.try_shutdown()
+
+    def _serve(self) -> None:
+        from rclpy.executors import SingleThreadedExecutor
+
+        if self._stopping.is_set():
+            return
+        try:
+            node = self._create_node()
+        except Exception as error:
+            self._refuse(error)
+            return
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        guard = node.create_guard_condition(lambda: None)
+        with self._lock:
+            self._wake = guard.trigger
+        while executor.context.ok() and not self._stopping.is_set():
+            try:
+                executor.spin_once()
+            except Exception as error:  # one callback's error must not take the node down
+                node.get_logger().error(f"a callback failed: {_sentence(error)}\n{traceback.format_exc()}")
+        with self._lock:
+            self._wake = lambda: None
+        with contextlib.suppress(Exception):
+            getattr(node, "close", lambda: None)()
+        executor.shutdown(timeout_sec=0)
+        node.destroy_node()
+
+    def _refuse(self, error: Exception) -> None:
+        if not self._stopping.is_set():
+            print(f"{os.path.basename(sys.argv[0])}: {_sentence(error)}", file=sys.stderr)
+            self.status = 1
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

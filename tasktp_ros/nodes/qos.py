@@ -1,0 +1,26 @@
+"""Quality of service of every topic, in one place, because a mismatch is silent."""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _profile(
+    depth: int,
+    reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE,
+    durability: DurabilityPolicy = DurabilityPolicy.VOLATILE,
+) -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
+
+
+def camera() -> QoSProfile:
+    """Return the profile for images in: best effort matches every sender, depth 1 is the newest frame.
+
+    A new one each time, since overrides are written into it.
+    """
+    return _profile(1, ReliabilityPolicy.BEST_EFFORT)
+
+
+RESULTS = _profile(10)
+PICTURES = _profile(1, ReliabilityPolicy.BEST_EFFORT)
+LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+GOALS = _profile(5000)
+DIAGNOSTICS = _profile(10)

@@ -1,0 +1,35 @@
+"""The task manager: task goals in, the categories that they need together out.
+
+Lifecycle node `task_manager`. Names are relative, so they can be namespaced and remapped.
+
+Subscribed
+    task_goal (tasktp_ros/TaskGoal): reliable; starts, replaces or cancels a goal.
+Published
+    task_categories (tasktp_ros/TaskCategories): latched; the union of the goals of the highest priority, no goal: all.
+        Published once on activation and then only when the result changes.
+    /diagnostics (diagnostic_msgs/DiagnosticArray): running goals, and why the last one was refused.
+Parameters: `config/perception.yaml`.
+
+This module stays light and only starts the node: signals must be in hand before ROS is imported.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tasktp_ros.nodes.process import run_node
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM and return the exit status."""
+    return run_node(_create, args)
+
+
+def _create() -> Any:
+    from tasktp_ros.nodes.task_manager_node import TaskManagerNode
+
+    return TaskManagerNode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""A thread that serves a mailbox and survives whatever one item does to it."""
+
+import threading
+from collections.abc import Callable
+from typing import Generic
+
+from tasktp_ros.nodes.mailbox import Item, Mailbox
+
+
+class Worker(Generic[Item]):
+    """Calls `process` for each item of a mailbox, on one thread, until stopped.
+
+    Args:
+        name: the thread's name, seen in debuggers.
+        mailbox: closed by :meth:`stop`.
+        process: handles one item.
+        failed: told about each item whose processing raised; the next item is processed as if nothing had happened.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mailbox: Mailbox[Item],
+        process: Callable[[Item], None],
+        failed: Callable[[Item, Exception], None],
+    ) -> None:
+        self._mailbox = mailbox
+        self._process = process
+        self._failed = failed
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start serving."""
+        self._thread.start()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Close the mailbox and wait for the item in work; return whether the thread has ended in `timeout` seconds."""
+        self._mailbox.close()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._mailbox.closed:
+            item = self._mailbox.take()
+            if item is None:
+                continue
+            try:
+                self._process(item)
+            except Exception as error:
+                self._failed(item, error)
+            del item
