@@ -1,0 +1,24 @@
+"""SViT's training-time block, gate and ratio loss meet the recorded numbers of the published code."""
+
+import numpy as np
+import torch
+from golden import Golden, fill, normal
+
+from tasktp_ros.reduction.gated import run_masked
+from tasktp_ros.reduction.svit import ratio_loss
+from tasktp_ros.vision.sizes import build_detector
+
+
+def test_svit_in_training(golden: Golden):
+    recorded = golden.arrays("units")
+    backbone = fill(build_detector("deit_tiny", "svit", 80).backbone)
+    tokens = normal("unit/tokens", (2, 40, 192))
+    keep = normal("unit/mask", (2, 40)) > 0
+    golden.equal(keep.to(torch.uint8), recorded["svit_train_keep"], "mask")
+    out = run_masked([backbone.blocks[3]], tokens, keep.float())
+    golden.close(out[:, ::3, ::8], recorded["svit_train_block4_out"], "block 4 under a mask")
+    golden.close(backbone.selective_modules[0](tokens), recorded["svit_gate1_logprob"], "first gate")
+    for name, per_image in (("batch", False), ("per_image", True)):
+        loss = ratio_loss([keep.float()], targets=[0.7], per_image=per_image)
+        golden.close(loss, recorded[f"svit_ratio_loss_{name}_0.7"], f"ratio loss {name}", atol=1e-7)
+    assert not np.isclose(recorded["svit_ratio_loss_batch_0.7"], recorded["svit_ratio_loss_per_image_0.7"])

@@ -1,0 +1,71 @@
+"""The heads compute only what is asked for, and that equals computing everything."""
+
+import torch
+from torchvision.ops import nms
+
+from tasktp_ros.vision.boxes import decode_boxes
+from tasktp_ros.vision.heads import BOX_STDS, RoIConfig, RoIHead, fold_irrelevant
+
+CLASSES = 5
+
+
+def head() -> RoIHead:
+    torch.manual_seed(0)
+    roi_head = RoIHead(8, CLASSES, RoIConfig(box_hidden=16, mask_channels=8, mask_convs=2, samples=2)).eval()
+    torch.nn.init.normal_(roi_head.bbox_head.fc_cls.weight, std=1.0)
+    return roi_head
+
+
+def test_one_mask_row_equals_that_row_of_all():
+    mask_head = head().mask_head
+    regions, labels = torch.randn(7, 8, 14, 14), torch.tensor([0, 1, 2, 3, 4, 4, 0])
+    rows = mask_head.of_class(regions, labels)
+    torch.testing.assert_close(rows, mask_head(regions)[torch.arange(7), labels], atol=1e-5, rtol=1e-5)
+
+
+def test_no_detection_gives_no_mask():
+    levels = [torch.randn(1, 8, 64 // s, 64 // s) for s in (4, 8, 16, 32, 64)]
+    masks = head().masks(levels, [torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.int64)])
+    assert masks[0].shape == (0, 28, 28)
+
+
+def test_selected_boxes_equal_class_by_class_suppression():
+    roi_head = head()
+    levels = [torch.randn(1, 8, 64 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
+    corner = torch.rand(30, 2) * 40
+    proposals = torch.cat((corner, corner + 5 + torch.rand(30, 2) * 18), dim=1)
+    boxes, scores, labels = roi_head.boxes(levels, [proposals], [(64, 64)], None, 0.05, 100)[0]
+    logits, deltas = roi_head.bbox_head(roi_head.pool(levels, [proposals], 7))
+    probabilities = logits.softmax(-1)
+    expected = []
+    for category in range(CLASSES):
+        decoded = decode_boxes(proposals, deltas.view(30, CLASSES, 4)[:, category], (64, 64), BOX_STDS)
+        likely = probabilities[:, category] > 0.05
+        kept = nms(decoded[likely], probabilities[likely, category], 0.5)
+        expected += [(probabilities[likely, category][i].item(), category, decoded[likely][i]) for i in kept]
+    expected.sort(key=lambda row: -row[0])
+    assert len(expected) > 10
+    torch.testing.assert_close(scores, torch.tensor([row[0] for row in expected]))
+    assert labels.tolist() == [row[1] for row in expected]
+    torch.testing.assert_close(boxes, torch.stack([row[2] for row in expected]))
+
+
+def test_irrelevant_scores_go_to_background():
+    logits = torch.randn(4, CLASSES + 1)
+    relevant = torch.tensor([False, True, False, False, True])
+    before, after = logits.softmax(-1), fold_irrelevant(logits, relevant).softmax(-1)
+    torch.testing.assert_close(after[:, :-1][:, relevant], before[:, :-1][:, relevant])
+    assert not after[:, :-1][:, ~relevant].any()
+    torch.testing.assert_close(after[:, -1], before[:, -1] + before[:, :-1][:, ~relevant].sum(-1))
+
+
+def test_a_task_finds_a_subset_of_what_all_categories_find():
+    roi_head = head()
+    levels = [torch.randn(1, 8, 64 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
+    proposals = torch.tensor([[5.0, 5, 30, 30], [20, 10, 60, 50], [1, 30, 20, 60]])
+    relevant = torch.tensor([False, True, False, True, False])
+    everything = roi_head.boxes(levels, [proposals], [(64, 64)], None, 0.01, 100)[0]
+    some = roi_head.boxes(levels, [proposals], [(64, 64)], relevant, 0.01, 100)[0]
+    wanted = torch.isin(everything[2], torch.tensor([1, 3]))
+    torch.testing.assert_close(some[1], everything[1][wanted])
+    torch.testing.assert_close(some[0], everything[0][wanted])

@@ -1,0 +1,195 @@
+"""What must hold for every gated method: pruned tokens cost nothing, keep their value, and masks equal gathering."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tasktp_ros.reduction import REDUCERS, build_reducer
+from tasktp_ros.reduction.gated import run_kept, run_masked
+from tasktp_ros.reduction.tasktp import TaskGate
+from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.vit import Block
+
+GATED = ["tasktp", "svit"]
+CLASSES = 6
+
+
+def blocks(count: int = 3) -> list[nn.Module]:
+    torch.manual_seed(0)
+    return [Block(32, 4).eval() for _ in range(count)]
+
+
+def tokens(batch: int = 1, count: int = 40) -> Tensor:
+    return torch.randn(batch, count, 32, generator=torch.Generator().manual_seed(1))
+
+
+def small_backbone(method: str) -> Backbone:
+    """A backbone of 32 channels whose gates decide differently for different tokens."""
+    torch.manual_seed(3)
+    backbone = Backbone(32, 4, 4, 8, build_reducer(method, 32, CLASSES)).eval()
+    for name, module in backbone.reducer.published_modules().items():
+        assert name in ("selectors", "selective_modules")
+        for layer in module.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.5)
+    return backbone
+
+
+def test_keeping_everything_is_the_dense_run():
+    dense = tokens()
+    for block in blocks():
+        dense = block(dense)
+    everything = torch.ones(1, 40, dtype=torch.bool)
+    torch.testing.assert_close(run_kept(blocks(), tokens(), everything), dense)
+    torch.testing.assert_close(run_masked(blocks(), tokens(), everything), dense)
+
+
+def test_keeping_nothing_runs_no_block():
+    class Forbidden(nn.Module):
+        def forward(self, *_: Tensor) -> Tensor:
+            raise AssertionError("a block ran although no token was kept")
+
+    for batch in (1, 2):
+        nothing = torch.zeros(batch, 40, dtype=torch.bool)
+        assert torch.equal(run_kept([Forbidden()], tokens(batch), nothing), tokens(batch))
+
+
+def test_keeping_one_token_changes_only_that_token():
+    one = torch.zeros(1, 40, dtype=torch.bool)
+    one[0, 17] = True
+    out = run_kept(blocks(), tokens(), one)
+    changed = (out != tokens()).any(-1)
+    assert torch.equal(changed, one)
+
+
+def test_blocks_see_only_kept_tokens():
+    seen = []
+    block = blocks(1)[0]
+    block.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[1]))
+    keep = torch.zeros(1, 40, dtype=torch.bool)
+    keep[0, 5:18] = True
+    run_kept([block], tokens(), keep)
+    assert seen == [13]
+
+
+@pytest.mark.parametrize("counts", [(40,), (7,), (40, 3), (0, 12), (0, 0, 1), (5, 5)])
+def test_gathering_equals_masking(counts):
+    keep = torch.zeros(len(counts), 40, dtype=torch.bool)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(5))
+    for image, count in enumerate(counts):
+        keep[image, order[:count]] = True
+    gathered = run_kept(blocks(), tokens(len(counts)), keep)
+    assert gathered.isfinite().all()
+    torch.testing.assert_close(gathered, run_masked(blocks(), tokens(len(counts)), keep), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", GATED)
+def test_a_batch_equals_its_images(method):
+    backbone = small_backbone(method)
+    images = torch.randn(3, 3, 96, 128, generator=torch.Generator().manual_seed(7))
+    relevant = torch.zeros(3, CLASSES, dtype=torch.bool)
+    relevant[0, 0] = relevant[1, 2] = True
+    relevant[2] = True
+    state = backbone.reducer.begin(relevant)
+    together = backbone.run(images, state)
+    counts = torch.stack(state.keep).sum(-1)
+    assert len(counts.unique()) > 3, "the gates of this test must keep different numbers"
+    for index in range(3):
+        alone_state = backbone.reducer.begin(relevant[index])
+        alone = backbone.run(images[index : index + 1], alone_state)
+        assert torch.equal(torch.stack(alone_state.keep)[:, 0], torch.stack(state.keep)[:, index])
+        for whole, part in zip(together, alone, strict=True):
+            torch.testing.assert_close(whole[index : index + 1], part, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", GATED)
+def test_fast_path_equals_its_slow_twin(method):
+    backbone = small_backbone(method)
+    image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(7))
+    fast_state, slow_state = backbone.reducer.begin(), backbone.reducer.begin()
+    slow_state.mask_only = True
+    fast, slow = backbone.run(image, fast_state), backbone.run(image, slow_state)
+    assert all(torch.equal(a, b) for a, b in zip(fast_state.keep, slow_state.keep, strict=True))
+    assert 0 < torch.stack(fast_state.keep).float().mean() < 1
+    for a, b in zip(fast, slow, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", GATED)
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_forced_share_is_met(method, share):
+    backbone = small_backbone(method)
+    state = backbone.reducer.begin()
+    state.forced_share = share
+    backbone.run(torch.randn(1, 3, 96, 128), state)
+    assert len(state.keep) == len(backbone.reducer.gated_blocks()) == 9
+    assert {int(keep.sum()) for keep in state.keep} == {-(-int(share * 480) // 10)}
+
+
+def test_tasktp_with_all_tokens_kept_is_dense():
+    backbone = small_backbone("tasktp")
+    dense = Backbone(32, 4, 4, 8, build_reducer("dense", 32, CLASSES)).eval()
+    dense.load_state_dict({k: v for k, v in backbone.state_dict().items() if not k.startswith("selectors")})
+    image = torch.randn(1, 3, 96, 128)
+    state = backbone.reducer.begin(threshold=1e-9)
+    for kept, whole in zip(backbone.run(image, state), dense(image), strict=True):
+        torch.testing.assert_close(kept, whole, atol=1e-5, rtol=1e-5)
+    assert all(keep.all() for keep in state.keep)
+
+
+def test_the_task_changes_what_is_kept_and_a_higher_threshold_keeps_less():
+    backbone = small_backbone("tasktp")
+    image = torch.randn(1, 3, 96, 128)
+    kept = {}
+    for category in range(CLASSES):
+        state = backbone.reducer.begin(torch.arange(CLASSES) == category)
+        backbone.run(image, state)
+        kept[category] = torch.stack(state.keep)
+    assert len({mask.numpy().tobytes() for mask in kept.values()}) == CLASSES
+    shares = []
+    for threshold in (0.1, 0.5, 0.9):
+        state = backbone.reducer.begin(threshold=threshold)
+        backbone.run(image, state)
+        shares.append(int(state.keep[0].sum()))
+    assert shares[0] > shares[1] > shares[2]
+
+
+def test_a_half_with_fewer_members_than_k_is_padded_with_zeros():
+    gate = TaskGate(32, CLASSES, top=2)
+    logits = torch.randn(1, 5, CLASSES + 1)
+    relevant = torch.zeros(1, 1, CLASSES + 1, dtype=torch.bool)
+    relevant[..., 3] = True
+    features = gate.describe(logits, relevant)
+    embeddings, probabilities = features[..., :16].unflatten(-1, (2, 8)), features[..., 16:18]
+    torch.testing.assert_close(embeddings[:, :, 0], gate.category_embed.weight[3].expand(1, 5, 8))
+    torch.testing.assert_close(probabilities[..., 0], logits.softmax(-1)[..., 3])
+    assert not embeddings[:, :, 1].any() and not probabilities[..., 1].any()
+
+
+def test_background_is_never_relevant():
+    gate = TaskGate(32, CLASSES)
+    logits = torch.zeros(1, 1, CLASSES + 1)
+    logits[..., -1] = 50.0
+    everything = build_reducer("tasktp", 32, CLASSES).split(None, logits)
+    features = gate.describe(logits, everything)
+    half = features.shape[-1] // 2
+    assert features[0, 0, half - 2] < 1e-6, "background's probability must not be among the relevant ones"
+    torch.testing.assert_close(features[0, 0, -2], torch.tensor(1.0))
+
+
+def test_gates_learn_without_reaching_the_backbone():
+    backbone = small_backbone("tasktp")
+    with torch.enable_grad():
+        image = torch.randn(1, 3, 96, 128)
+        state = backbone.reducer.begin()
+        state.mask_only = state.sample_noise = True
+        sum(level.sum() for level in backbone.run(image, state)).backward()
+    judge = backbone.selectors[0].score_shift[0].weight.grad
+    assert judge is not None and judge.abs().sum() > 0, "the blend must carry a gradient to the gate"
+    assert backbone.selectors[0].mlp.fc1.weight.grad is None, "the pruning decision must not train the class head"
+
+
+def test_unknown_method():
+    with pytest.raises(ValueError, match="unknown reducer 'magic'; expected one of dense"):
+        build_reducer("magic", 32, CLASSES)
+    assert set(REDUCERS) >= {"dense", "tasktp", "svit"}
