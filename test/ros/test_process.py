@@ -1,0 +1,75 @@
+"""How a node's process ends: at every stage, within two seconds, without a traceback, and seen by the others."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness import FAKE_PERCEPTION, NodeProcess, Robot, eventually, picture
+
+Start = Callable[..., NodeProcess]
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+TASK_MANAGER = ("-m", "tasktp_ros.nodes.task_manager")
+REAL = ("-m", "tasktp_ros.nodes.perception")
+
+
+def ends_cleanly(process: NodeProcess, number: int) -> None:
+    code, seconds = process.end(number)
+    assert code == 0, process.log
+    assert "Traceback" not in process.log and "terminate called" not in process.log, process.log
+    assert seconds < 2.0, f"took {seconds:.1f} s"
+
+
+@BOTH
+@pytest.mark.parametrize("program", [(FAKE_PERCEPTION,), TASK_MANAGER], ids=["perception", "task_manager"])
+def test_when_unconfigured(robot: Robot, start: Start, program: Any, number: int) -> None:
+    process = start(program)
+    eventually(lambda: robot.node.count_publishers("/diagnostics"), "the node is up")
+    ends_cleanly(process, number)
+    eventually(lambda: not robot.node.count_publishers("/diagnostics"), "the others see that it has gone", 5)
+
+
+@BOTH
+def test_while_a_model_loads(start: Start, number: int) -> None:
+    process = start(model="slow-load", autostart=True)
+    process.says("loading for long")
+    ends_cleanly(process, number)
+
+
+@BOTH
+def test_in_the_middle_of_a_detection(robot: Robot, start: Start, number: int) -> None:
+    process = start(model="slow", autostart=True)
+    with robot.camera() as camera:
+        eventually(lambda: camera.publish(picture()) or "detecting for long" in process.log, "a detection")
+        ends_cleanly(process, number)
+
+
+@BOTH
+def test_when_active_under_load(robot: Robot, start: Start, number: int) -> None:
+    process = start(model="fake", autostart=True)
+    with robot.camera() as camera:
+        for step in range(50):
+            camera.publish(picture(step + 1))
+        ends_cleanly(process, number)
+
+
+@BOTH
+@pytest.mark.parametrize("delay", [0.3, 0.7, 1.5])
+def test_while_python_and_torch_are_imported(start: Start, number: int, delay: float) -> None:
+    process = start(REAL, autostart=True, model="nano-untrained")
+    eventually(lambda: _blocks_signals(process), "signals are in hand")
+    with pytest.raises(Exception, match="timed out"):
+        process.process.wait(delay)
+    ends_cleanly(process, number)
+
+
+def test_a_node_that_cannot_be_made_says_why(start: Start) -> None:
+    process = start((FAKE_PERCEPTION,), "-p", "diagnostics_period:=0.0")
+    assert process.process.wait(20) == 1
+    assert "diagnostics_period" in process.log and "Traceback" not in process.log
+
+
+def _blocks_signals(process: NodeProcess) -> bool:
+    with open(f"/proc/{process.process.pid}/status") as status:
+        blocked = next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk"))
+    return bool(blocked >> (signal.SIGINT - 1) & 1)
