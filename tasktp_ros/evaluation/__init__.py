@@ -1,0 +1,1 @@
+"""Measuring: speed and FLOPs of a network, and what a run of it looked like."""

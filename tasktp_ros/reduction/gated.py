@@ -34,7 +34,7 @@ class GatedReducer(Reducer):
         return tuple(range(self.first_gated, self.depth))
 
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
-        """Decision of one gate: (B, N, C) -> (B, N) bool, or in training (B, N) float with straight-through gradient."""
+        """Decision of one gate: (B, N, C) -> (B, N) bool; with noise (B, N) float 0 or 1 that carries a gradient."""
         raise NotImplementedError
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:

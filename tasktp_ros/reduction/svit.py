@@ -1,4 +1,4 @@
-"""SViT (Revisiting Token Pruning for Object Detection and Instance Segmentation): a token MLP before each of blocks 4-12.
+"""SViT (Revisiting Token Pruning for Object Detection and Instance Segmentation): a token MLP gates blocks 4 to 12.
 
 Pruned tokens are preserved and may come back, and how many are kept depends on the image. The published detection code
 samples Gumbel noise also at test time; here the gate is deterministic unless `ReductionState.sample_noise` is set.

@@ -5,6 +5,8 @@ categories (equations 3 to 6 of the paper) and decides from that description alo
 which categories the task set holds other than through this split, so one training serves every set.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -91,7 +93,7 @@ class TaskTP(GatedReducer):
         Gradients stop before the category head and between it and the judge, as published: the class loss never
         reaches the backbone and the pruning loss never reaches the class head.
         """
-        module = self.gates[gate]
+        module = cast(TaskGate, self.gates[gate])
         state.class_logits = module.classify(tokens.detach(), state.class_logits)
         features = module.describe(state.class_logits.detach(), self.split(state.relevant, tokens))
         logits = module.judge(features)

@@ -90,7 +90,9 @@ def load_model(path: str | Path) -> tuple[Detector, ModelCard]:
 def _read_card(path: Path, metadata: dict[str, str]) -> ModelCard:
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "none")
-        raise ModelError(f"model file {path} was not written by tasktp_ros: expected format {FORMAT!r}, found {found!r}")
+        raise ModelError(
+            f"model file {path} was not written by tasktp_ros: expected format {FORMAT!r}, found {found!r}"
+        )
     try:
         fields = json.loads(metadata["card"])
         fields["vocabulary"] = _checked_vocabulary(fields["vocabulary"])

@@ -1,4 +1,4 @@
-"""What one frame gave: boxes, names and masks in source pixels, which tokens were kept, and how long each stage took."""
+"""What one frame gave: boxes, names and masks in source pixels, the kept tokens, and how long each stage took."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,7 +79,7 @@ class Detections:
         return canvas
 
     def token_mask_image(self) -> NDArray[np.uint8]:
-        """(H, W) uint8: 255 where all gated blocks kept the pixel's token, 0 where none did; all 255 for a dense model."""
+        """(H, W) uint8: 255 where every gated block kept the pixel's token, 0 where none did; a dense model gives 255."""
         height, width = self.image_size
         content_height, content_width = self.frame.content
         if len(self.token_masks) == 0:

@@ -1,12 +1,15 @@
 """Names of models: where shipped weights are found, and the untrained stand-in."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 
 from tasktp_ros.errors import ModelError
+from tasktp_ros.reduction.tasktp import TaskGate
 from tasktp_ros.runtime.checkpoints import ModelCard, load_model
 from tasktp_ros.tasks.vocabulary import COCO
 from tasktp_ros.vision.detector import Detector
@@ -69,7 +72,7 @@ def _widen(detector: Detector) -> None:
     nn.init.normal_(box_head.fc_cls.weight, std=0.5)
     nn.init.normal_(box_head.fc_reg.weight, std=0.05)
     nn.init.normal_(detector.rpn_head.rpn_cls.weight, std=0.5)
-    for gate in detector.backbone.selectors:
+    for gate in cast(Iterable[TaskGate], detector.backbone.selectors):
         nn.init.normal_(gate.mlp.fc1.weight, std=0.3)
         nn.init.normal_(gate.mlp.fc2.weight, std=0.5)
-        nn.init.normal_(gate.score_shift[2].weight, std=1.0)
+        nn.init.normal_(cast(nn.Linear, gate.score_shift[2]).weight, std=1.0)

@@ -1,10 +1,13 @@
 """A trained network made ready for one device and float type; the numbers it computes stay the same up to rounding."""
 
+from typing import cast
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.pyramid import ConvModule
 
 
 @torch.no_grad()
@@ -18,19 +21,18 @@ def prepare_for_inference(network: Detector, device: torch.device, dtype: torch.
     prior = network.backbone.spm
     for sequence in (prior.stem, prior.conv2, prior.conv3, prior.conv4):
         for index in range(len(sequence) - 1):
-            if isinstance(sequence[index + 1], nn.BatchNorm2d):
-                sequence[index] = fuse_conv_bn_eval(sequence[index], sequence[index + 1])
-                sequence[index + 1] = nn.Identity()
+            conv, norm = sequence[index], sequence[index + 1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                sequence[index], sequence[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
     for level, lateral in enumerate(network.neck.lateral_convs, start=1):
-        _fold_norm_before(getattr(network.backbone, f"norm{level}"), lateral.conv)
+        _fold_norm_before(getattr(network.backbone, f"norm{level}"), cast(ConvModule, lateral).conv)
         setattr(network.backbone, f"norm{level}", nn.Identity())
-    return network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    return network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
 
 def _fold_norm_before(norm: nn.BatchNorm2d, conv: nn.Conv2d) -> None:
     """Let a 1x1 convolution do the work of the batch norm in front of it."""
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    shift = norm.bias - norm.running_mean * scale
-    weight = conv.weight.flatten(1)
-    conv.bias.copy_(conv.bias + weight @ shift)
-    conv.weight.copy_(conv.weight * scale[None, :, None, None])
+    mean, variance, bias = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var), cast(Tensor, conv.bias)
+    scale = norm.weight / (variance + norm.eps).sqrt()
+    bias.add_(conv.weight.flatten(1) @ (norm.bias - mean * scale))
+    conv.weight.mul_(scale[None, :, None, None])

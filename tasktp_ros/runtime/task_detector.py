@@ -2,7 +2,6 @@
 
 import threading
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -172,9 +171,7 @@ class TaskDetector:
                 raise RuntimeError("this detector was closed; load it again")
             return self._detect(self._network, image, task, relevant)
 
-    def _detect(
-        self, network: Detector, image: NDArray[np.uint8], task: Task, relevant: Tensor | None
-    ) -> Detections:
+    def _detect(self, network: Detector, image: NDArray[np.uint8], task: Task, relevant: Tensor | None) -> Detections:
         started = time.perf_counter()
         recorder = recorder_for(self.device)
         frame = frame_for(image.shape[0], image.shape[1], self._resize)
@@ -218,7 +215,3 @@ def check_image(image: NDArray[np.uint8]) -> None:
         raise InputError(f"an image must have at least one pixel, got {height} x {width}")
     if height * width > MAX_PIXELS:
         raise InputError(f"an image may have at most {MAX_PIXELS:,} pixels, got {height} x {width}")
-
-
-# Message buffers are read-only; nothing here writes to them.
-warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

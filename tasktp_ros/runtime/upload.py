@@ -1,9 +1,14 @@
 """Camera pixels to the device: no copy on a CPU, one reusable pinned buffer on a GPU."""
 
+import warnings
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+# Message buffers are read-only; nothing here writes to them.
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
 class Uploader:

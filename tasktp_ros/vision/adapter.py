@@ -1,7 +1,7 @@
-"""ViT-Adapter: a convolutional spatial prior beside the transformer, exchanged with it four times by deformable attention.
+"""ViT-Adapter: a convolutional spatial prior beside the transformer, which exchange features four times.
 
 The transformer sees one scale; detection needs four. The prior supplies them (c: strides 8, 16, 32; c1: stride 4), each
-*injector* writes it into the tokens, each *extractor* reads the tokens back.
+*injector* writes it into the tokens, each *extractor* reads the tokens back, both by deformable attention.
 """
 
 import math
@@ -39,14 +39,14 @@ class SpatialPrior(nn.Module):
         self.fc3 = nn.Conv2d(4 * width, dim, 1)
         self.fc4 = nn.Conv2d(4 * width, dim, 1)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, 3, H, W) -> c1 (B, C, H/4, W/4) as a map; c2, c3, c4 as sequences (B, cells, C), strides 8, 16, 32."""
         stride4 = self.stem(image)
         stride8 = self.conv2(stride4)
         stride16 = self.conv3(stride8)
         stride32 = self.conv4(stride16)
-        sequences = (to_sequence(fc(x)) for fc, x in ((self.fc2, stride8), (self.fc3, stride16), (self.fc4, stride32)))
-        return (self.fc1(stride4), *sequences)  # type: ignore[return-value]
+        scales = ((self.fc2, stride8), (self.fc3, stride16), (self.fc4, stride32))
+        return self.fc1(stride4), [to_sequence(fc(scale)) for fc, scale in scales]
 
 
 class Injector(nn.Module):

@@ -1,5 +1,8 @@
 """The detector's backbone: a ViT whose blocks are run by a token reduction method, wrapped by the ViT-Adapter."""
 
+from collections.abc import Iterable
+from typing import TypeAlias, cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,9 +14,12 @@ from tasktp_ros.vision.adapter import (
     initialise_convolutions,
     split_scales,
 )
+from tasktp_ros.vision.deformable import DeformableAttention
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.vit import PatchEmbed, initialise_transformer, resize_position_embedding
+
+Maps: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Backbone(nn.Module):
@@ -46,8 +52,7 @@ class Backbone(nn.Module):
         last = INTERACTIONS - 1
         self.interactions = nn.Sequential(*(Interaction(dim, deformable_heads, i == last) for i in range(INTERACTIONS)))
         self.up = nn.ConvTranspose2d(dim, dim, 2, 2)
-        for level in range(1, 5):
-            self.add_module(f"norm{level}", nn.BatchNorm2d(dim))
+        self.norm1, self.norm2, self.norm3, self.norm4 = (nn.BatchNorm2d(dim) for _ in range(4))
         self.initialise()
 
     def initialise(self) -> None:
@@ -56,12 +61,11 @@ class Backbone(nn.Module):
         nn.init.normal_(self.level_embed)
         initialise_transformer(self)
         initialise_convolutions(self)
-        for interaction in self.interactions:
-            for part in interaction.modules():
-                if hasattr(part, "sampling_offsets"):
-                    part.initialise()
+        for part in self.interactions.modules():
+            if isinstance(part, DeformableAttention):
+                part.initialise()
 
-    def forward(self, image: Tensor, relevant: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, relevant: Tensor | None = None) -> Maps:
         """Feature maps for a task.
 
         Args:
@@ -73,7 +77,7 @@ class Backbone(nn.Module):
         """
         return self.run(image, self.reducer.begin(relevant))
 
-    def run(self, image: Tensor, state: ReductionState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def run(self, image: Tensor, state: ReductionState) -> Maps:
         """As :meth:`forward`, with the reduction's state given, which afterwards tells which tokens were kept.
 
         Raises:
@@ -87,11 +91,11 @@ class Backbone(nn.Module):
         with stage("spatial_prior"):
             stride4, prior = self.embed_prior(image)
             tokens = self.patch_embed(image) + resize_position_embedding(self.pos_embed, *token_shapes[0])
-        for index, interaction in enumerate(self.interactions):
+        for index, interaction in enumerate(cast(Iterable[Interaction], self.interactions)):
             with stage("injector"):
                 tokens = interaction.injector(tokens, prior, token_shapes, prior_shapes)
             first = index * self.blocks_per_interaction
-            blocks = self.blocks[first : first + self.blocks_per_interaction]
+            blocks = list(self.blocks[first : first + self.blocks_per_interaction])
             tokens = self.reducer(blocks, first, tokens, state)
             with stage("extractor"):
                 prior = interaction.extract(prior, tokens, token_shapes, prior_shapes)
@@ -100,22 +104,20 @@ class Backbone(nn.Module):
 
     def embed_prior(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Map c1 (B, C, H/4, W/4) and the sequence c (B, 21N/4, C) with its level embedding."""
-        stride4, *sequences = self.spm(image)
+        stride4, sequences = self.spm(image)
         leveled = [sequence + embedding for sequence, embedding in zip(sequences, self.level_embed, strict=True)]
         return stride4, torch.cat(leveled, dim=1)
 
-    def assemble(self, stride4: Tensor, scales: list[Tensor], token_map: Tensor) -> tuple[Tensor, ...]:
+    def assemble(self, stride4: Tensor, scales: list[Tensor], token_map: Tensor) -> Maps:
         """Add the resized token map to every scale and normalise: the four output maps."""
         stride8, stride16, stride32 = scales
         stride4 = self.up(stride8) + stride4
-        maps = (
-            stride4 + _resize(token_map, 4.0),
-            stride8 + _resize(token_map, 2.0),
-            stride16 + token_map,
-            stride32 + _resize(token_map, 0.5),
+        return (
+            self.norm1(stride4 + _resize(token_map, 4.0)),
+            self.norm2(stride8 + _resize(token_map, 2.0)),
+            self.norm3(stride16 + token_map),
+            self.norm4(stride32 + _resize(token_map, 0.5)),
         )
-        norms = (self.norm1, self.norm2, self.norm3, self.norm4)
-        return tuple(norm(level) for norm, level in zip(norms, maps, strict=True))
 
 
 def _resize(token_map: Tensor, factor: float) -> Tensor:

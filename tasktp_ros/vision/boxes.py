@@ -1,11 +1,11 @@
 """Anchors, box deltas and their inverse, with mmdet 2.x's conventions (no "+1", pixel edges, sizes clamped)."""
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from tasktp_ros.vision.constants import cached, constant
 
 STRIDES = (4, 8, 16, 32, 64)
 ANCHOR_SCALE = 8.0
@@ -21,7 +21,7 @@ def base_anchors(stride: int, device: torch.device | str = "cpu") -> Tensor:
     return torch.stack((-widths, -heights, widths, heights), dim=-1) * 0.5
 
 
-@lru_cache(maxsize=64)
+@cached
 def grid_anchors(height: int, width: int, stride: int, device: torch.device) -> Tensor:
     """Anchors of a whole level: (height * width * 3, 4) float32 xyxy px; cells row-major, ratios innermost."""
     x = torch.arange(width, device=device, dtype=torch.float32) * stride
@@ -32,7 +32,7 @@ def grid_anchors(height: int, width: int, stride: int, device: torch.device) -> 
 
 
 def decode_boxes(
-    anchors: Tensor, deltas: Tensor, image_shape: tuple[int, int], stds: Sequence[float] = (1.0, 1.0, 1.0, 1.0)
+    anchors: Tensor, deltas: Tensor, image_shape: tuple[int, int], stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
 ) -> Tensor:
     """Apply deltas (x, y, log w, log h; scaled by 1 / stds) to boxes and clip to the image.
 
@@ -44,10 +44,10 @@ def decode_boxes(
     Returns:
         (K, 4) xyxy px, 0 <= x <= width, 0 <= y <= height.
     """
-    deltas = deltas * torch.tensor(stds, dtype=deltas.dtype, device=deltas.device)
+    deltas = deltas * constant(stds, deltas.dtype, deltas.device)
     sizes = anchors[:, 2:] - anchors[:, :2]
     centres = (anchors[:, :2] + anchors[:, 2:]) * 0.5 + deltas[:, :2] * sizes
     halves = sizes * deltas[:, 2:].clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE).exp() * 0.5
     boxes = torch.cat((centres - halves, centres + halves), dim=-1)
     height, width = image_shape
-    return torch.minimum(boxes.clamp(min=0), boxes.new_tensor((width, height, width, height)))
+    return boxes.clamp(min=0).minimum(constant((width, height, width, height), boxes.dtype, boxes.device))

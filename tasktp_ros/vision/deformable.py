@@ -1,7 +1,6 @@
 """Multi-scale deformable attention in pure PyTorch (equation 3 of Deformable DETR), the adapter's cross attention."""
 
 import math
-from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasktp_ros.vision.constants import cached
 from tasktp_ros.vision.sampling import sum_rows
 
 Shapes = tuple[tuple[int, int], ...]
@@ -141,7 +141,7 @@ class _Plan(NamedTuple):
     corners: Tensor  # (4, 1, 1, levels, 1, 1) int32: table rows from a pixel to itself, right, below, below right
 
 
-@lru_cache(maxsize=64)
+@cached
 def _plan(
     query_shapes: Shapes, value_shapes: Shapes, heads: int, batch: int, dtype: torch.dtype, device: torch.device
 ) -> _Plan:

@@ -4,8 +4,9 @@ Only what the task asks for is computed: box deltas are decoded for the (box, cl
 for the class a detection was given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -50,10 +51,11 @@ class BoxHead(nn.Module):
         self.shared_fcs = nn.ModuleList(nn.Linear(width, config.box_hidden) for width in (inputs, config.box_hidden))
         nn.init.normal_(self.fc_cls.weight, std=0.01)
         nn.init.normal_(self.fc_reg.weight, std=0.001)
-        for layer in self.shared_fcs:
-            nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]
-        for layer in (self.fc_cls, self.fc_reg, *self.shared_fcs):
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        for layer in cast(Iterable[nn.Linear], self.shared_fcs):
+            nn.init.xavier_uniform_(layer.weight)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.zeros_(layer.bias)
 
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
         """(K, channels, 7, 7) -> class logits (K, C + 1) and deltas (K, 4C)."""
@@ -72,9 +74,10 @@ class MaskHead(nn.Module):
         self.convs = nn.ModuleList(ConvModule(a, b, 3) for a, b in zip(widths[:-1], widths[1:], strict=True))
         self.upsample = nn.ConvTranspose2d(widths[-1], config.mask_channels, 2, 2)
         self.conv_logits = nn.Conv2d(config.mask_channels, num_classes, 1)
-        for layer in (*(module.conv for module in self.convs), self.upsample, self.conv_logits):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        for layer in self.modules():
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(cast(Tensor, layer.bias))
 
     def forward(self, regions: Tensor) -> Tensor:
         """(K, channels, 14, 14) -> logits of every class (K, C, 28, 28)."""
@@ -91,7 +94,8 @@ class MaskHead(nn.Module):
         features = self.features(regions)
         weight = self.conv_logits.weight[labels].flatten(1)
         logits = torch.bmm(weight.unsqueeze(1), features.flatten(2)).squeeze(1)
-        return (logits + self.conv_logits.bias[labels, None]).view(-1, *features.shape[-2:])
+        bias = cast(Tensor, self.conv_logits.bias)[labels, None]
+        return (logits + bias).view(-1, *features.shape[-2:])
 
 
 class RoIHead(nn.Module):

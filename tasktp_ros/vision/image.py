@@ -1,10 +1,12 @@
-"""Source image to network input and back: the preprocessor owns its inverse, so everything public is in source pixels."""
+"""Source image to network input and back: with its own inverse, so that everything public is in source pixels."""
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from tasktp_ros.vision.constants import constant
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -44,14 +46,14 @@ class ImageFrame:
         Resizing maps pixel edges onto pixel edges, so the inverse is one exact factor per axis.
         """
         (source_height, source_width), (height, width) = self.source, self.content
-        factor = boxes.new_tensor((source_width / width, source_height / height)).repeat(2)
-        limit = boxes.new_tensor((source_width, source_height)).repeat(2)
-        return torch.minimum((boxes * factor).clamp(min=0), limit)
+        factor = constant((source_width / width, source_height / height) * 2, boxes.dtype, boxes.device)
+        limit = constant((source_width, source_height) * 2, boxes.dtype, boxes.device)
+        return (boxes * factor).clamp(min=0).minimum(limit)
 
     def boxes_to_input(self, boxes: Tensor) -> Tensor:
         """(K, 4) xyxy source px to px of the input; inverse of :meth:`boxes_to_source`."""
         (source_height, source_width), (height, width) = self.source, self.content
-        return boxes * boxes.new_tensor((width / source_width, height / source_height)).repeat(2)
+        return boxes * constant((width / source_width, height / source_height) * 2, boxes.dtype, boxes.device)
 
 
 def frame_for(height: int, width: int, size: InputSize) -> ImageFrame:
@@ -80,8 +82,8 @@ def to_input(image: Tensor, frame: ImageFrame, dtype: torch.dtype, reversed_chan
         planes = F.interpolate(planes, frame.content, mode="bilinear", align_corners=False, antialias=True)
     if reversed_channels:
         planes = planes.flip(1)
-    mean = torch.tensor(PIXEL_MEAN, device=image.device).view(1, 3, 1, 1)
-    std = torch.tensor(PIXEL_STD, device=image.device).view(1, 3, 1, 1)
+    mean = constant(PIXEL_MEAN, torch.float32, image.device).view(1, 3, 1, 1)
+    std = constant(PIXEL_STD, torch.float32, image.device).view(1, 3, 1, 1)
     normalised = ((planes.float() - mean) / std).to(dtype)
     bottom, right = frame.padded[0] - frame.content[0], frame.padded[1] - frame.content[1]
     padded = F.pad(normalised, (0, right, 0, bottom)) if bottom or right else normalised

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ class ProposalHead(nn.Module):
         self.rpn_reg = nn.Conv2d(channels, 4 * len(ANCHOR_RATIOS), 1)
         for layer in (self.rpn_conv, self.rpn_cls, self.rpn_reg):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(cast(Tensor, layer.bias))
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Per level objectness logits (B, 3, h, w) and deltas (B, 12, h, w)."""

@@ -42,7 +42,7 @@ class ReductionState:
     class_logits: Tensor | None = None
 
     def decide(self, score: Tensor, kept: Tensor) -> Tensor:
-        """The method's own decision `kept` (B, N) bool, or the `forced_share` best scored tokens (lower index first)."""
+        """The method's own decision `kept` (B, N) bool, or else the `forced_share` best scored, lower index first."""
         self.scores.append(score)
         if self.forced_share is None:
             return kept

@@ -7,6 +7,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from tasktp_ros.vision.boxes import STRIDES
+from tasktp_ros.vision.constants import constant
 from tasktp_ros.vision.sampling import linear_corners, sum_rows
 
 ROI_STRIDES = STRIDES[:4]
@@ -52,15 +53,16 @@ def pool_fixed(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, siz
     batch, channels = levels[0].shape[:2]
     table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in levels[:4]])
     number = roi_levels(boxes)
-    map_sizes = boxes.new_tensor([[width, height] for height, width in shapes])[number]
-    scaled = boxes / boxes.new_tensor(ROI_STRIDES)[number, None] - 0.5
+    sizes = tuple((width, height) for height, width in shapes)
+    map_sizes = constant(sizes, boxes.dtype, boxes.device)[number]
+    scaled = boxes / constant(ROI_STRIDES, boxes.dtype, boxes.device)[number, None] - 0.5
     steps = (torch.arange(size * samples, device=boxes.device, dtype=boxes.dtype) + 0.5) / (size * samples)
     points = scaled[:, :2, None] + (scaled[:, 2:] - scaled[:, :2])[..., None] * steps
     limits = map_sizes[..., None]
     index, share = linear_corners(torch.minimum(points.clamp(min=0), limits - 1), limits)
     share = share * ((points >= -1) & (points <= limits))[..., None] / samples
-    starts = boxes.new_tensor([batch * sum(h * w for h, w in shapes[:level]) for level in range(4)])
-    start = starts[number] + image_index.to(boxes.dtype) * map_sizes.prod(dim=1)
+    starts = tuple(batch * sum(width * height for width, height in sizes[:level]) for level in range(4))
+    start = constant(starts, boxes.dtype, boxes.device)[number] + image_index.to(boxes.dtype) * map_sizes.prod(dim=1)
     (columns, lines), (column_share, line_share) = index.unbind(1), share.unbind(1)
     lines = lines * map_sizes[:, 0, None, None] + start[:, None, None]
     rows = _outer(lines, columns, size, torch.add).long()

@@ -41,4 +41,3 @@ def sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
         (K, D), dtype of the table: sum over M of weights * table[rows].
     """
     return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights.to(table.dtype))
-

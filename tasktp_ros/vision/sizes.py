@@ -102,6 +102,4 @@ def build_detector(size: str, reducer: str, num_classes: int) -> Detector:
         config.stem_width,
         build_reducer(reducer, config.dim, num_classes),
     )
-    return Detector(
-        backbone, config.dim, num_classes, config.pyramid_channels, config.proposals, config.regions
-    )
+    return Detector(backbone, config.dim, num_classes, config.pyramid_channels, config.proposals, config.regions)

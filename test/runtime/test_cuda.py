@@ -1,0 +1,68 @@
+"""The whole detector on a GPU: same result as on the CPU, uploads without waiting, memory given back."""
+
+import numpy as np
+import pytest
+import torch
+
+from tasktp_ros import TaskDetector
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+
+
+def picture(height=480, width=640, seed=0):
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    return np.kron(coarse, np.ones((height // 6 + 1, width // 8 + 1, 1), dtype=np.uint8))[:height, :width].copy()
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return [TaskDetector.load(device=device, precision="float32") for device in ("cpu", "cuda")]
+
+
+@pytest.mark.parametrize("task", [None, ["cup"], ["person", "chair", "couch"]], ids=str)
+@pytest.mark.parametrize("shape", [(480, 640), (360, 540), (123, 77)])
+def test_cuda_equals_cpu(pair, task, shape):
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    results = []
+    for detector in pair:
+        detector.set_task(task)
+        results.append(detector.detect(picture(*shape)))
+    cpu, cuda = results
+    assert np.mean(cpu.token_masks == cuda.token_masks) > 0.99
+    if np.array_equal(cpu.token_masks, cuda.token_masks):
+        matched = 0
+        for box, name in zip(cpu.boxes, cpu.names, strict=True):
+            near = [n == name and np.abs(b - box).max() < 0.5 for b, n in zip(cuda.boxes, cuda.names, strict=True)]
+            matched += any(near)
+        assert matched >= 0.95 * len(cpu)
+
+
+def test_uploads_reuse_one_pinned_buffer_and_views_arrive_whole(pair):
+    _, detector = pair
+    for seed in range(5):
+        image = picture(seed=seed)
+        pixels, reversed_channels = detector._uploader.upload(image[..., ::-1].copy()[..., ::-1])
+        assert reversed_channels and pixels.device.type == "cuda"
+        assert np.array_equal(pixels.flip(2).cpu().numpy(), image)
+    buffer = detector._uploader._pinned
+    assert buffer.is_pinned()
+    detector._uploader.upload(picture())
+    assert detector._uploader._pinned is buffer
+
+
+def test_bf16_runs(pair):
+    detector = TaskDetector.load(device="cuda", precision="bfloat16")
+    found = detector.detect(picture())
+    assert np.isfinite(found.boxes).all() and found.timings["blocks"] > 0
+
+
+def test_closing_gives_the_memory_back():
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    for _ in range(3):
+        detector = TaskDetector.load(device="cuda")
+        detector.warm_up()
+        detector.close()
+        del detector
+    assert torch.cuda.memory_allocated() <= before * 1.05 + 1_000_000
