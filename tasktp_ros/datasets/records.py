@@ -90,6 +90,15 @@ def record_stamp(record: bytes | memoryview) -> int:
     return int(seconds) * NANOSECONDS + int(nanoseconds)
 
 
+def record_header(record: bytes | memoryview) -> tuple[int, str]:
+    """Stamp in nanoseconds and frame id of a serialised message that starts with a header."""
+    (length,) = struct.unpack_from(_order(record) + "I", record, STAMP_OFFSET + 8)
+    start = STAMP_OFFSET + 12
+    if start + length > len(record):
+        raise struct.error("the frame id runs past the record")
+    return record_stamp(record), bytes(record[start : start + length]).rstrip(b"\0").decode()
+
+
 def with_stamp(record: bytes | memoryview, stamp_ns: int) -> bytes:
     """The same serialised message with another header stamp (nanoseconds)."""
     seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)

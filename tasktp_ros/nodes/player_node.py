@@ -1,0 +1,307 @@
+"""Publishes the frames of a source as a camera would, and keeps books of the detections that answer.
+
+Lock step makes a replay repeatable on any machine: the next frame leaves when the result of the last one has arrived, so
+no frame is dropped and scores do not depend on speed. A rate instead behaves like a real camera.
+"""
+
+import importlib
+import json
+import os
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+from tasktp_ros.datasets import records
+from tasktp_ros.datasets.frames import Frame, FrameSource, open_source
+from tasktp_ros.errors import DataError
+from tasktp_ros.nodes.replay_book import ReplayBook, SentFrame
+
+RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
+SPIN_SECONDS = 0.05
+SETTLE_SECONDS = 0.5  # a best-effort reader may know of us a moment later than we of it
+STAMPS = ("unique", "source", "now")
+
+PARAMETERS: dict[str, tuple[Any, str]] = {
+    "source": ("", "rosbag2 folder or file, folder of images, or video to play; required"),
+    "source_topic": ("", "image topic of a bag that has several; empty = the only colour one"),
+    "rate": (0.0, "frames per second; 0 = lock step: the next frame follows the result of the last"),
+    "topic": ("image", "topic the frames are published on, sensor_msgs/Image"),
+    "decode": (True, "decode compressed images; false republishes them untouched on <topic>/compressed"),
+    "results": ("detections", "topic whose messages answer the frames, paired by header stamp"),
+    "results_type": ("vision_msgs/msg/Detection2DArray", "type of the answers; any message that begins with a header"),
+    "timeout": (10.0, "seconds to wait for a result in lock step, and for the last ones at the end"),
+    "wait": (60.0, "seconds to wait for a subscriber (and in lock step a publisher of results) before the first frame"),
+    "stamps": ("unique", "unique = the source's, moved on where one repeats; source = untouched; now = time of publishing"),
+    "loop": (False, "start again at the end, until stopped"),
+    "stop_after": (0, "frames to play at most; 0 = all"),
+    "summary": ("", "file that gets the summary as JSON; empty = only the log"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The node's parameters, checked."""
+
+    source: str
+    source_topic: str
+    rate: float
+    topic: str
+    decode: bool
+    results: str
+    results_type: str
+    timeout: float
+    wait: float
+    stamps: str
+    loop: bool
+    stop_after: int
+    summary: str
+
+    @staticmethod
+    def of(node: Node) -> "Settings":
+        """Declare and read the parameters; DataError says which one is wrong."""
+        values: dict[str, Any] = {}
+        for name, (default, description) in PARAMETERS.items():
+            descriptor = ParameterDescriptor(description=description, read_only=True, dynamic_typing=True)
+            value = node.declare_parameter(name, default, descriptor).value
+            wanted = type(default)
+            if isinstance(value, bool) != (wanted is bool) or not isinstance(value, (wanted, int) if wanted is float else wanted):
+                raise DataError(f"parameter {name} is {value!r}: expected a {wanted.__name__} ({description})")
+            values[name] = wanted(value)
+        for name in ("rate", "timeout", "wait", "stop_after"):
+            if not 0 <= values[name] < 1e9:
+                raise DataError(f"parameter {name} is {values[name]}: expected 0 or more")
+        if values["stamps"] not in STAMPS:
+            raise DataError(f"parameter stamps is {values['stamps']!r}: expected one of {', '.join(STAMPS)}")
+        if not values["source"]:
+            raise DataError("parameter source is empty: expected a bag, folder of images or video")
+        return Settings(**values)
+
+
+def play(args: Sequence[str] | None, stop: threading.Event) -> int:
+    """Run the node until its source ends or `stop` is set."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("player")
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        settings = Settings.of(node)
+        with open_source(settings.source, topic=settings.source_topic or None) as source:
+            return Player(node, executor, settings, source, stop).run()
+    except DataError as error:
+        node.get_logger().error(str(error))
+        return 2
+    except ExternalShutdownException:
+        return 0
+    finally:
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+class Player:
+    """One replay of one source."""
+
+    def __init__(
+        self, node: Node, executor: SingleThreadedExecutor, settings: Settings, source: FrameSource, stop: threading.Event
+    ) -> None:
+        self.node, self.executor, self.settings, self.source, self.stop = node, executor, settings, source, stop
+        self.book = ReplayBook()
+        self.stamper = Stamper(settings.stamps)
+        first = self._first_frame()
+        compressed = first.message_type == records.COMPRESSED_IMAGE and not settings.decode
+        self.topic = f"{settings.topic}/compressed" if compressed else settings.topic
+        self.message_type = records.COMPRESSED_IMAGE if compressed else records.IMAGE
+        self.publisher = node.create_publisher(message_class(self.message_type), self.topic, RELIABLE)
+        self.subscription = node.create_subscription(
+            message_class(settings.results_type), settings.results, self._on_result, RELIABLE, raw=True
+        )
+
+    def run(self) -> int:
+        """Play everything and report; the exit status."""
+        log = self.node.get_logger()
+        mode = f"at {self.settings.rate} Hz" if self.settings.rate else "in lock step"
+        log.info(f"playing {self.source.description} on {self.publisher.topic_name} {mode}")
+        missing = self._wait_for_partners()
+        if missing:
+            if not self.stop.is_set():
+                log.error(missing)
+            return 0 if self.stop.is_set() else 1
+        with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+            frames = self._frames()
+            upcoming = reader.submit(next, frames, None)
+            while (ready := upcoming.result()) is not None and not self.stop.is_set():
+                upcoming = reader.submit(next, frames, None)
+                self._play_one(*ready)
+        self._wait(lambda: not self.book.open_frames, self.settings.timeout)
+        self._report()
+        return 0
+
+    def _play_one(self, frame: Frame, record: bytes, passes: int) -> None:
+        if self.settings.rate and self.book.frames:
+            due = self.book.frames[0].sent_at + len(self.book.frames) / self.settings.rate
+            self._wait(lambda: time.monotonic() >= due, due - time.monotonic())
+        stamp_ns = self.stamper.stamp(frame.stamp_ns, passes)
+        if stamp_ns != records.record_stamp(record):
+            record = records.with_stamp(record, stamp_ns)
+        sent = self.book.sent(stamp_ns, frame.frame_id, time.monotonic())
+        self.publisher.publish(record)
+        if not self.settings.rate:
+            self._wait_for_result(sent)
+
+    def _wait_for_result(self, sent: SentFrame) -> None:
+        answered = self._wait(lambda: sent.received_at is not None, self.settings.timeout)
+        if not answered and not self.stop.is_set():
+            self.book.give_up(sent)
+            self.node.get_logger().warning(
+                f"no result for frame {sent.number} (stamp {sent.stamp_ns} ns) within {self.settings.timeout} s: going on"
+            )
+
+    def _frames(self) -> Iterator[tuple[Frame, bytes, int]]:
+        """Frames, their messages and how often the source was started again; runs in the reader's thread."""
+        played = 0
+        passes = 0
+        while True:
+            before = played
+            for frame in self.source:
+                try:
+                    shown = frame.decoded() if self.message_type == records.IMAGE else frame
+                    yield shown, shown.record, passes
+                except DataError as error:
+                    self.source.problems.append(f"frame {frame.index} was skipped: {error}")
+                    continue
+                played += 1
+                if self.stop.is_set() or played == self.settings.stop_after:
+                    return
+            if not self.settings.loop or played == before:
+                return
+            passes += 1
+
+    def _first_frame(self) -> Frame:
+        known = list(self.source.problems)
+        first = next(iter(self.source), None)
+        if first is None:
+            reasons = "; ".join(self.source.problems) or "it is empty"
+            raise DataError(f"{self.source.description} has no readable frame: {reasons}")
+        self.source.problems[:] = known
+        return first
+
+    def _wait_for_partners(self) -> str:
+        """Wait for those who see the frames and answer them; what is missing in the end, or nothing."""
+
+        def missing() -> str:
+            if not self.publisher.get_subscription_count():
+                return f"nobody subscribes to {self.publisher.topic_name}"
+            if not self.settings.rate and not self.node.count_publishers(self.subscription.topic_name):
+                return f"nobody publishes {self.subscription.topic_name}, which lock step waits for"
+            return ""
+
+        if not self._wait(lambda: not missing(), self.settings.wait):
+            return f"{missing()} after {self.settings.wait} s" if missing() else ""
+        self._wait(lambda: False, SETTLE_SECONDS)
+        return ""
+
+    def _wait(self, done: Any, seconds: float) -> bool:
+        """Handle arriving messages until `done()`, the time is over or a signal came."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            left = deadline - time.monotonic()
+            if left <= 0 or self.stop.is_set():
+                return False
+            self.executor.spin_once(timeout_sec=min(left, SPIN_SECONDS))
+        return True
+
+    def _on_result(self, record: bytes) -> None:
+        now = time.monotonic()
+        try:
+            stamp_ns, frame_id = records.record_header(record)
+        except (struct.error, UnicodeDecodeError):
+            self.book.foreign += 1
+            return
+        self.book.received(stamp_ns, frame_id, now)
+
+    def _report(self) -> None:
+        problems = list(dict.fromkeys(self.source.problems))
+        summary = {
+            "source": str(self.source.path),
+            "mode": "rate" if self.settings.rate else "lock step",
+            "rate": self.settings.rate,
+            "stopped_early": self.stop.is_set(),
+            "restamped": self.stamper.moved,
+            "problems": problems,
+            **self.book.summary(),
+        }
+        for problem in problems[:20]:
+            self.node.get_logger().warning(problem)
+        latency = summary["latency_milliseconds"]
+        speed = f", latency median {latency['median']:.1f} ms, p95 {latency['p95']:.1f} ms" if latency["median"] else ""
+        self.node.get_logger().info(
+            f"{summary['frames_sent']} frames sent, {summary['results_received']} results, {summary['lost']} without, "
+            f"order {'kept' if summary['order_kept'] else 'BROKEN'}, headers "
+            f"{'equal' if summary['headers_equal'] else 'DIFFERENT'}, {summary['frames_per_second']} frames/s{speed}"
+        )
+        if self.settings.summary:
+            write_json(Path(self.settings.summary), summary)
+
+
+class Stamper:
+    """Gives frames the stamps they are published with, so that results can be paired with them (see STAMPS)."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.moved = 0
+        self._used: set[int] = set()
+        self._offset = 0
+        self._passes = 0
+        self._last = 0
+        self._step = records.NANOSECONDS // 10
+
+    def stamp(self, source_ns: int, passes: int = 0) -> int:
+        """The stamp in nanoseconds of a frame whose own is `source_ns`, in the source's first or a later pass."""
+        if self.mode == "source":
+            return source_ns
+        if passes != self._passes:
+            self._passes = passes
+            self._offset += max(self._used) - min(self._used) + self._step
+            self._used = {self._last}
+        stamp = time.time_ns() if self.mode == "now" else source_ns + self._offset
+        if self.mode == "unique" and (stamp in self._used or stamp <= 0):
+            self.moved += 1
+            stamp = max(self._last, 0) + 1
+        while stamp in self._used:
+            stamp += 1
+        self._used.add(stamp)
+        self._last = stamp
+        return stamp
+
+
+def message_class(name: str) -> Any:
+    """The class of a message type such as "sensor_msgs/msg/Image"."""
+    try:
+        package, _, kind = name.split("/")
+        return getattr(importlib.import_module(f"{package}.msg"), kind)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise DataError(f"message type {name!r} is not installed: expected package/msg/Name") from error
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file beside its place, then move it there."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(content, indent=1) + "\n")
+        os.replace(beside, path)
+    except OSError as error:
+        print(f"player: the summary {path} cannot be written: {error.strerror}", file=sys.stderr)
