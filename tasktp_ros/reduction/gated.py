@@ -71,7 +71,7 @@ def run_kept(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor) -> Tenso
     if index.numel() == 0:
         return tokens
     if valid is None:
-        kept = tokens[:, index]
+        kept = tokens.index_select(1, index)
         for block in blocks:
             kept = block(kept)
         return tokens.index_copy(1, index, kept.to(tokens.dtype))

@@ -79,7 +79,7 @@ class Detections:
         return canvas
 
     def token_mask_image(self) -> NDArray[np.uint8]:
-        """(H, W) uint8: 255 where every gated block kept the pixel's token, 0 where none did; a dense model gives 255."""
+        """(H, W) uint8: 255 where every gated block kept the pixel's token, 0 where none did; dense models: 255."""
         height, width = self.image_size
         content_height, content_width = self.frame.content
         if len(self.token_masks) == 0:

@@ -36,6 +36,7 @@ class TaskDetector:
     Attributes:
         score_threshold: detections score more than this, 0..1; settable at any time.
         max_detections: most detections per image; settable at any time.
+        forced_share: for benchmarks: share of tokens every gate keeps, whatever it thinks; None = the gates decide.
     """
 
     def __init__(self, network: Detector, card: ModelCard, device: torch.device, dtype: torch.dtype) -> None:
@@ -43,6 +44,7 @@ class TaskDetector:
         self.device = device
         self.score_threshold = 0.5
         self.max_detections = 100
+        self.forced_share: float | None = None
         self._dtype = dtype
         self._resize = card.resize()
         self._network: Detector | None = prepare_for_inference(network, device, dtype)
@@ -142,6 +144,16 @@ class TaskDetector:
         self._asked = (task, relevant)
         return task
 
+    def network(self) -> Detector:
+        """The prepared network, for measurements.
+
+        Raises:
+            RuntimeError: the detector was closed.
+        """
+        if self._network is None:
+            raise RuntimeError("this detector was closed; load it again")
+        return self._network
+
     def warm_up(self, height: int = 480, width: int = 640) -> None:
         """Detect on a blank image of this size, so that the first real one is not slower than the rest."""
         self.detect(np.zeros((height, width, 3), dtype=np.uint8))
@@ -167,15 +179,14 @@ class TaskDetector:
         check_image(image)
         task, relevant = self._asked
         with self._busy, torch.inference_mode():
-            if self._network is None:
-                raise RuntimeError("this detector was closed; load it again")
-            return self._detect(self._network, image, task, relevant)
+            return self._detect(self.network(), image, task, relevant)
 
     def _detect(self, network: Detector, image: NDArray[np.uint8], task: Task, relevant: Tensor | None) -> Detections:
         started = time.perf_counter()
         recorder = recorder_for(self.device)
         frame = frame_for(image.shape[0], image.shape[1], self._resize)
         state = network.backbone.reducer.begin(relevant, task.threshold)
+        state.forced_share = self.forced_share
         with recording(recorder):
             with stage("preprocess"):
                 pixels, reversed_channels = self._uploader.upload(image)

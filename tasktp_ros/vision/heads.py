@@ -53,9 +53,9 @@ class BoxHead(nn.Module):
         nn.init.normal_(self.fc_reg.weight, std=0.001)
         for layer in cast(Iterable[nn.Linear], self.shared_fcs):
             nn.init.xavier_uniform_(layer.weight)
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.zeros_(layer.bias)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
 
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
         """(K, channels, 7, 7) -> class logits (K, C + 1) and deltas (K, 4C)."""

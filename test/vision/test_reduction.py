@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from tasktp_ros.reduction import REDUCERS, build_reducer
 from tasktp_ros.reduction.gated import run_kept, run_masked
-from tasktp_ros.reduction.tasktp import TaskGate
+from tasktp_ros.reduction.tasktp import TaskGate, top_of_row
 from tasktp_ros.vision.backbone import Backbone
 from tasktp_ros.vision.vit import Block
 
@@ -187,6 +187,17 @@ def test_gates_learn_without_reaching_the_backbone():
     judge = backbone.selectors[0].score_shift[0].weight.grad
     assert judge is not None and judge.abs().sum() > 0, "the blend must carry a gradient to the gate"
     assert backbone.selectors[0].mlp.fc1.weight.grad is None, "the pruning decision must not train the class head"
+
+
+def test_the_top_of_a_row_with_the_lower_index_first():
+    values = torch.tensor([[0.2, 0.5, 0.5, -1.0], [0.1, 0.1, 0.1, 0.1], [-1.0, -1.0, 0.3, -1.0]])
+    best, index = top_of_row(values, 2)
+    assert index.tolist() == [[1, 2], [0, 1], [2, 0]]
+    torch.testing.assert_close(best, torch.tensor([[0.5, 0.5], [0.1, 0.1], [0.3, -1.0]]))
+    random = torch.rand(50, 81)
+    expected = random.topk(3)
+    assert torch.equal(top_of_row(random, 3)[1], expected.indices)
+    assert (top_of_row(torch.rand(4, 1), 3)[0][:, 1:] == -2.0).all()
 
 
 def test_unknown_method():

@@ -1,0 +1,49 @@
+"""Find a task's categories in one image, print them, and draw them if asked."""
+
+import argparse
+import json
+from pathlib import Path
+
+from tasktp_ros.errors import DataError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `tasktp detect`."""
+    parser.add_argument("image", type=Path, help="JPEG or PNG file")
+    parser.add_argument("--model", default="nano-untrained", help="shipped name or .safetensors file")
+    parser.add_argument("--task", nargs="+", metavar="NAME", help="categories to look for (default: all)")
+    parser.add_argument("--score", type=float, default=0.5, help="detections score more than this (default: 0.5)")
+    parser.add_argument("--threshold", type=float, default=0.5, help="tokens score more than this to be kept")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--draw", type=Path, metavar="FILE", help="write the image with boxes, masks and kept tokens")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Detect and print; see `tasktp detect --help`."""
+    import cv2
+
+    from tasktp_ros import TaskDetector
+    from tasktp_ros.runtime.drawing import draw_overlay
+
+    pixels = cv2.imread(str(arguments.image), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise DataError(f"{arguments.image} is not an image that can be read; expected a JPEG or PNG file")
+    image = pixels[..., ::-1]
+    detector = TaskDetector.load(arguments.model, arguments.device, arguments.precision)
+    detector.set_task(arguments.task, threshold=arguments.threshold)
+    detector.score_threshold = arguments.score
+    found = detector.detect(image)
+    if arguments.draw and not cv2.imwrite(str(arguments.draw), draw_overlay(image, found)[..., ::-1]):
+        raise DataError(f"cannot write {arguments.draw}; expected a .jpg or .png file in an existing folder")
+    if arguments.json:
+        rows = zip(found.names, found.scores.tolist(), found.boxes.tolist(), strict=True)
+        objects = [{"name": name, "score": score, "box": box} for name, score, box in rows]
+        print(json.dumps({"model": detector.label, "kept": found.kept, "timings": found.timings, "objects": objects}))
+        return 0
+    print(f"{detector.label}: {len(found)} found, {found.timings['total']:.0f} ms, kept tokens "
+          + " ".join(f"{share:.0%}" for share in found.kept))  # fmt: skip
+    for name, score, (left, top, right, bottom) in zip(found.names, found.scores, found.boxes, strict=True):
+        print(f"{score:.2f}  {name:<16} {left:6.0f} {top:6.0f} {right:6.0f} {bottom:6.0f}")
+    return 0

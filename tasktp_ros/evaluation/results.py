@@ -1,0 +1,63 @@
+"""Measured numbers as JSON files that say where they come from: machine, versions, commit and command."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tasktp_ros import __version__
+
+
+def provenance() -> dict[str, Any]:
+    """Machine, versions, commit, command and time of the run that calls this."""
+    machine = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+    return {
+        "command": " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]),
+        "commit": _commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine,
+        "versions": {"tasktp_ros": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def write_results(path: str | Path, report: dict[str, Any]) -> None:
+    """Write a report beside its file first, so that a broken-off run leaves the last one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_text(json.dumps(report, indent=1) + "\n")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _commit() -> str | None:
+    """Commit of the checkout this code lies in, with a mark when files were changed; None outside a checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()
