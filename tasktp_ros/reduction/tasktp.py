@@ -80,12 +80,11 @@ def top_of_row(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Returns:
         values (..., count) and indices (..., count) int64; exhausted rows give -2.
     """
-    found = []
-    for _ in range(count):
-        best, index = values.max(-1, keepdim=True)
-        found.append((best, index))
-        values = values.scatter(-1, index, -2.0)
-    return torch.cat([best for best, _ in found], dim=-1), torch.cat([index for _, index in found], dim=-1)
+    found = [values.max(-1, keepdim=True)]
+    while len(found) < count:
+        values = values.scatter(-1, found[-1].indices, -2.0)
+        found.append(values.max(-1, keepdim=True))
+    return torch.cat([best.values for best in found], dim=-1), torch.cat([best.indices for best in found], dim=-1)
 
 
 class TaskTP(GatedReducer):

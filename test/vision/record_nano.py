@@ -1,0 +1,41 @@
+"""Recorded values of the nano network, so that a machine without the published numbers notices a change.
+
+`python test/vision/record_nano.py` writes them anew: only after the published numbers were met.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from golden import fill, image
+
+from tasktp_ros.vision.sizes import build_detector
+
+FILE = Path(__file__).with_name("nano_recorded.npz")
+METHODS = ("dense", "tasktp", "svit")
+CLASSES = 20
+
+
+def values(method: str) -> dict[str, np.ndarray]:
+    """What a filled nano computes for one image and a task of five categories."""
+    detector = build_detector("nano", method, CLASSES)
+    fill(detector)
+    fill(detector.backbone)
+    relevant = torch.arange(CLASSES) % 4 == 1
+    state = detector.backbone.reducer.begin(None if method == "svit" else relevant)
+    seen: dict[str, torch.Tensor] = {}
+    detector.neck.register_forward_hook(lambda *args: seen.update({f"pyramid{i}": m for i, m in enumerate(args[2])}))
+    found = detector(image((1, 3, 96, 128)), [(90, 120)], state, score_threshold=0.02, max_detections=8)[0]
+    seen |= {"boxes": found.boxes, "scores": found.scores, "labels": found.labels, "masks": found.masks}
+    if state.keep:
+        seen["keep"] = torch.stack(state.keep)
+    return {
+        key: (value[:, ::8, ::2, ::2] if key.startswith("pyramid") else value).numpy() for key, value in seen.items()
+    }
+
+
+if __name__ == "__main__":
+    with torch.no_grad():
+        arrays = {f"{method}/{key}": value for method in METHODS for key, value in values(method).items()}
+    np.savez_compressed(FILE, **arrays)
+    print(f"{FILE.name}: {len(arrays)} arrays, {FILE.stat().st_size / 1024:.0f} KB")
