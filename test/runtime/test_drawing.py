@@ -64,7 +64,7 @@ def test_masks_are_tinted_with_their_category_and_the_rest_is_untouched(image):
 
 def test_colours_are_stable_and_mostly_distinct():
     assert colour("cup") == colour("cup")
-    colours = {colour(name) for name in COCO.names}
+    colours = {colour(name) for name in COCO}
     assert len(colours) >= 78
 
 
