@@ -14,19 +14,18 @@ def linear_corners(position: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
     """The two pixels around each position along one axis, and the share each has in a linear interpolation.
 
     Args:
-        position: float in pixels, any shape S; the first pixel's centre is 0.
+        position: float in pixels, any shape S, in [0, size - 1]; the first pixel's centre is 0.
         size: float, broadcastable to S: number of pixels along the axis.
 
     Returns:
-        index: (*S, 2) float, whole numbers clamped to [0, size).
-        share: (*S, 2) float, zero for a pixel outside the axis (zero padding).
+        index: (*S, 2) float, whole numbers in [0, size).
+        share: (*S, 2) float, which sum to one.
     """
     first = position.floor()
     after = position - first
     corners = torch.stack((first, first + 1), dim=-1)
     last = (size - 1).unsqueeze(-1)
-    index = corners.clamp(min=torch.zeros_like(last), max=last)
-    return index, torch.stack((1 - after, after), dim=-1) * (corners == index)
+    return corners.minimum(last), torch.stack((1 - after, after), dim=-1)
 
 
 def sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:

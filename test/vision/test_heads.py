@@ -18,6 +18,7 @@ def head() -> RoIHead:
 
 def test_one_mask_row_equals_that_row_of_all():
     mask_head = head().mask_head
+    torch.nn.init.normal_(mask_head.conv_logits.bias)
     regions, labels = torch.randn(7, 8, 14, 14), torch.tensor([0, 1, 2, 3, 4, 4, 0])
     rows = mask_head.of_class(regions, labels)
     torch.testing.assert_close(rows, mask_head(regions)[torch.arange(7), labels], atol=1e-5, rtol=1e-5)
@@ -48,6 +49,13 @@ def test_selected_boxes_equal_class_by_class_suppression():
     torch.testing.assert_close(scores, torch.tensor([row[0] for row in expected]))
     assert labels.tolist() == [row[1] for row in expected]
     torch.testing.assert_close(boxes, torch.stack([row[2] for row in expected]))
+
+
+def test_a_wild_delta_grows_a_box_at_most_62_5_times():
+    anchor = torch.tensor([[100.0, 100.0, 102.0, 102.0]])
+    box = decode_boxes(anchor, torch.tensor([[0.0, 0.0, 80.0, -80.0]]), (1000, 1000))[0]
+    torch.testing.assert_close(box[2] - box[0], torch.tensor(2 * 62.5))
+    torch.testing.assert_close(box[3] - box[1], torch.tensor(2 / 62.5))
 
 
 def test_irrelevant_scores_go_to_background():

@@ -52,7 +52,7 @@ def test_a_drawn_edge_is_found_where_the_box_arithmetic_says(height, width, size
     y = ((torch.arange(len(rows)) + 0.5) * rows).sum() / rows.sum()
     x = ((torch.arange(len(columns)) + 0.5) * columns).sum() / columns.sum()
     back = frame.boxes_to_source(torch.stack((x, y, x, y))[None])[0]
-    assert abs(back[0] - (left + right) / 2) < 0.5 and abs(back[1] - (top + bottom) / 2) < 0.5
+    assert abs(back[0] - (left + right) / 2) < 0.2 and abs(back[1] - (top + bottom) / 2) < 0.2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (7, 5), (2160, 3840), (3840, 2160)])

@@ -54,7 +54,8 @@ def some_boxes() -> tuple[torch.Tensor, torch.Tensor]:
     first = torch.rand(40, 2, generator=generator) * torch.tensor([150.0, 120.0])
     sizes = torch.rand(40, 2, generator=generator) ** 3 * 150 + 0.5
     boxes = torch.cat((first, torch.minimum(first + sizes, torch.tensor([160.0, 128.0]))), dim=1)
-    return torch.cat((boxes, torch.tensor([[0.0, 0.0, 160.0, 128.0]]))), torch.arange(41) % 2
+    special = torch.tensor([[0.0, 0.0, 160.0, 128.0], [-30.0, -20.0, 40.0, 170.0], [140.0, 100.0, 400.0, 300.0]])
+    return torch.cat((boxes, special)), torch.arange(43) % 2
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3])
