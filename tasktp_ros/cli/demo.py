@@ -1,0 +1,263 @@
+"""Run the whole path on ROS 2 (camera, task goals, detector) and make a page of what was seen."""
+
+import argparse
+import importlib.util
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasktp_ros.evaluation.processes import Nodes
+    from tasktp_ros.nodes.demo_observer import DemoObserver, Picture
+
+FIRST_RESULT_SECONDS = 90.0
+STALL_SECONDS = 30.0
+FRAME_SECONDS = 15.0  # the player's patience with one frame
+UNTRAINED = "untrained"
+UNKNOWN_LENGTH = 60  # frames assumed where a source does not say how many it has
+
+
+@dataclass(frozen=True)
+class Task:
+    """A goal sent on the way, and the share of the frames that have passed by then."""
+
+    goal_id: str
+    title: str
+    text: str
+    categories: tuple[str, ...]
+    start: float
+
+
+TASKS = (
+    Task("look_around", "Look around", "look around, find everything", (), 0.0),
+    Task("make_coffee", "Make coffee", "please make coffee", (), 1 / 3),
+    Task("find_chair", "Find a chair", "", ("chair",), 2 / 3),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line of `tasktp demo`."""
+    parser.add_argument("--source", help="rosbag2, folder of images or video (default: a sample that is drawn first)")
+    parser.add_argument("--topic", help="which image topic of a bag with several")
+    parser.add_argument("--output", default="demo", help="folder for the page, its numbers and the logs (default: demo)")
+    parser.add_argument("--model", default="nano-untrained", help="shipped model or .safetensors path")
+    parser.add_argument("--frames", type=int, default=0, help="frames to play at most (default: all)")
+    parser.add_argument("--results", help="also write the numbers with machine, commit and raw values to this file")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play, measure, write the page; 0 done, 1 a node failed, 2 bad input."""
+    from tasktp_ros.errors import DataError
+    from tasktp_ros.evaluation.processes import Nodes, ProcessError, own_graph
+
+    missing = [name for name in ("rclpy", "vision_msgs", "tasktp_ros.msg") if not _installed(name)]
+    if missing:
+        raise DataError(f"the demonstration needs ROS 2, but {', '.join(missing)} is not installed: run `make setup` first")
+    if arguments.frames < 0:
+        raise DataError(f"--frames is {arguments.frames}: expected 0 (all) or more")
+    output = Path(arguments.output)
+    os.environ.update(own_graph())
+    started = time.monotonic()
+    with _signals_as_interrupt():
+        try:
+            with Nodes(output / "logs") as nodes:
+                report, pictures = _play(arguments, nodes, output)
+        except ProcessError as error:
+            print(f"tasktp demo: {error}", file=sys.stderr)
+            return 1
+        _write(arguments, output, report, pictures, started)
+    lost = report["player"]["lost"]
+    return 0 if not lost else 1
+
+
+def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[dict[str, Any], dict[str, "Picture"]]:
+    from tqdm import tqdm
+
+    from tasktp_ros.nodes.demo_observer import DemoObserver
+
+    untrained = UNTRAINED in arguments.model
+    perception: dict[str, object] = {
+        "autostart": True,
+        "model": arguments.model,
+        # Whole frames of a reliable sender: best effort loses fragments of large images on one machine.
+        "qos_overrides./image.subscription.reliability": "reliable",
+    }
+    if untrained:
+        perception |= {"score_threshold": 0.0, "max_detections": 6}
+    if arguments.source:
+        source, count = _look_into(Path(arguments.source), arguments.topic)
+        nodes.start("perception", perception)
+    else:
+        nodes.start("perception", perception)
+        source, count = _look_into(_sample(output), None)
+    nodes.start("task_manager", {"autostart": True})
+    count = min(count, arguments.frames) if arguments.frames else count
+    observer = DemoObserver(TASKS[0].goal_id)
+    summary = output / "logs" / "player.json"
+    summary.unlink(missing_ok=True)
+    try:
+        _begin(observer, nodes)
+        nodes.start(
+            "player",
+            {
+                "source": source,
+                "source_topic": arguments.topic or '""',
+                "stop_after": arguments.frames,
+                "stamps": "now",
+                "timeout": FRAME_SECONDS,
+                "wait": FIRST_RESULT_SECONDS,
+                "summary": summary,
+            },
+        )
+        with tqdm(total=count, unit="frame", file=sys.stderr, disable=None) as progress:
+            pictures = _watch(observer, nodes, count, progress)
+        observer.spin(0.5)
+        return _report(observer, json.loads(summary.read_text()), source), pictures
+    finally:
+        observer.close()
+
+
+def _watch(observer: "DemoObserver", nodes: "Nodes", count: int, progress: Any) -> dict[str, "Picture"]:
+    """Follow the replay to its end: send the goals in time, take one picture per task."""
+    pictures: dict[str, Picture] = {}
+    sent, seen, last = 1, 0, time.monotonic()
+    while nodes.ended("player") is None:
+        nodes.check("perception", "task_manager")
+        observer.spin(0.01)
+        now = len(observer.frames)
+        if now > seen:
+            progress.update(now - seen)
+            seen, last = now, time.monotonic()
+        patience = STALL_SECONDS if seen else FIRST_RESULT_SECONDS
+        if time.monotonic() - last > patience:
+            _stalled(nodes, seen, count, patience)
+        if sent < len(TASKS) and seen >= round(TASKS[sent].start * count):
+            observer.stop_posing()
+            _send(observer, sent)
+            sent += 1
+        task = TASKS[sent - 1]
+        if task.goal_id not in pictures and seen >= (task.start + 0.4 / len(TASKS)) * count:
+            observer.pose()
+            picture = observer.picture(task.goal_id)
+            if picture is not None:
+                pictures[task.goal_id] = picture
+    if nodes.ended("player"):
+        nodes.check("player")
+    return pictures
+
+
+def _begin(observer: "DemoObserver", nodes: "Nodes") -> None:
+    """Send the first goal as soon as the task manager is active, which its first task shows.
+
+    That goal wants everything, as no goal at all does, so no new task need follow from it.
+    """
+    from tasktp_ros.evaluation.processes import ProcessError
+
+    deadline = time.monotonic() + FIRST_RESULT_SECONDS
+    while observer.task_id is None:
+        nodes.check(*nodes.running)
+        observer.spin(0.1)
+        if time.monotonic() > deadline:
+            raise ProcessError(
+                f"no task manager came up within {FIRST_RESULT_SECONDS:.0f} s: {nodes.last_words('task_manager')}"
+            )
+    observer.spin(0.3)
+    _send(observer, 0)
+    observer.spin(0.3)
+
+
+def _stalled(nodes: "Nodes", seen: int, count: int, patience: float) -> None:
+    from tasktp_ros.evaluation.processes import ProcessError
+
+    raise ProcessError(
+        f"no result for {patience:.0f} s after {seen} of {count} frames: perception {nodes.last_words('perception')}"
+    )
+
+
+def _send(observer: "DemoObserver", number: int) -> None:
+    task = TASKS[number]
+    observer.send_goal(task.goal_id, task.text, list(task.categories), priority=number + 1)
+
+
+def _look_into(path: Path, topic: str | None) -> tuple[str, int]:
+    """A source that can be opened, and how many frames it has."""
+    from tasktp_ros.datasets.frames import open_source
+
+    with open_source(path, topic=topic) as source:
+        return str(path.absolute()), source.length or UNKNOWN_LENGTH
+
+
+def _sample(output: Path) -> Path:
+    from tqdm import tqdm
+
+    from tasktp_ros.datasets.sample import FRAMES, sample_bag
+
+    with tqdm(total=FRAMES, desc="drawing the sample walk", unit="frame", file=sys.stderr, disable=None) as progress:
+        return sample_bag(output, lambda _done, _all: progress.update(1) and None)
+
+
+def _report(observer: "DemoObserver", player: dict[str, Any], source: str) -> dict[str, Any]:
+    from tasktp_ros.errors import DataError
+    from tasktp_ros.evaluation.demo_report import summarise
+
+    frames = [frame for frame in observer.frames if frame.complete]
+    if not frames:
+        raise DataError(f"no frame of {source} was answered: {'; '.join(player['problems']) or 'nothing arrived'}")
+    report = summarise(frames, [(task.goal_id, task.title) for task in TASKS])
+    for task, entry in zip(TASKS, report["tasks"], strict=True):
+        entry["goal"] = task.text
+    return {"source": Path(source).name, "model": frames[-1].model, "untrained": UNTRAINED in frames[-1].model, "player": player, **report}
+
+
+def _write(
+    arguments: argparse.Namespace, output: Path, report: dict[str, Any], pictures: dict[str, "Picture"], started: float
+) -> None:
+    from tasktp_ros.evaluation.demo_page import write_page
+    from tasktp_ros.evaluation.demo_report import table
+    from tasktp_ros.evaluation.results import provenance, write_results
+
+    report["wall_seconds"] = round(time.monotonic() - started, 1)
+    command = shlex.join(["tasktp", *sys.argv[1:]])
+    report = {**provenance(), "command": command, **report}
+    page = write_page(output / "index.html", report, pictures)
+    write_results(output / "demo.json", report)
+    if arguments.results:
+        write_results(arguments.results, report)
+    for problem in report["player"]["problems"]:
+        print(f"tasktp demo: {problem}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(report, indent=1))
+        return
+    print(table(report))
+    print(f"page: {page}")
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@contextmanager
+def _signals_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the demonstration like Ctrl-C, so that its children are put away."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,87 @@
+"""The nodes of a demonstration as child processes: started, watched and always put away."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from tasktp_ros.errors import TaskTPError
+
+END_SECONDS = 3.0
+
+
+class ProcessError(TaskTPError):
+    """A child process that ended when it should not have."""
+
+
+def own_graph() -> dict[str, str]:
+    """Environment of a ROS graph nobody else on this machine or network is in."""
+    return {"ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 100)), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
+class Nodes:
+    """Child processes by name, inside `with`; each writes its log to a file of `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, parameters: Mapping[str, object]) -> None:
+        """Start node `name` of this package with ROS parameters."""
+        command = [sys.executable, "-m", f"tasktp_ros.nodes.{name}", "--ros-args"]
+        for key, value in parameters.items():
+            command += ["-p", f"{key}:={str(value).lower() if isinstance(value, bool) else value}"]
+        with self.log(name).open("wb") as log:
+            # A session of its own: Ctrl-C then reaches the parent, which ends its children in order.
+            self.running[name] = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    def log(self, name: str) -> Path:
+        """The log file of a node."""
+        return self.folder / f"{name}.log"
+
+    def ended(self, name: str) -> int | None:
+        """Exit status of a node that ended, negative for a signal; None while it runs."""
+        return self.running[name].poll()
+
+    def check(self, *names: str) -> None:
+        """Raise ProcessError, naming the node and its last words, if one of `names` has ended."""
+        for name in names:
+            status = self.ended(name)
+            if status is not None:
+                raise ProcessError(f"{name} {_how(status)}: {self.last_words(name)}")
+
+    def last_words(self, name: str) -> str:
+        """The last line that a node logged, and where the log is."""
+        lines = [line for line in self.log(name).read_text(errors="replace").splitlines() if line.strip()]
+        return f"its last line in {self.log(name)} is {lines[-1].strip()!r}" if lines else f"{self.log(name)} is empty"
+
+    def __enter__(self) -> "Nodes":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        for process in self.running.values():
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _how(status: int) -> str:
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with exit status {status}"

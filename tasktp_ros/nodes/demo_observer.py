@@ -1,0 +1,213 @@
+"""The demonstration's eye and mouth on the ROS graph: sends task goals, keeps what comes back, takes pictures.
+
+Pictures need topics that perception only fills while someone listens, so they are subscribed to for single frames; those
+frames are marked, because drawing for a spectator costs time that a robot would not spend.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray
+
+from tasktp_ros.msg import PruningStats, TaskCategories, TaskGoal
+from tasktp_ros.nodes.conversions import image_to_rgb
+
+RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=20, reliability=ReliabilityPolicy.RELIABLE)
+BEST_EFFORT = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+@dataclass
+class FrameResult:
+    """What arrived for one frame; times in milliseconds.
+
+    stamp_to_result: from the image's stamp to the arrival of its detections.  overhead: the perception node's own share,
+    message received to detections published without detecting.  posed: a picture was being taken.
+    """
+
+    stamp_ns: int
+    stamp_to_result: float
+    arrived: float
+    detections: int
+    posed: bool
+    task_id: str = ""
+    categories: list[str] = field(default_factory=list)
+    kept_tokens: list[int] = field(default_factory=list)
+    total_tokens: int = 0
+    detect: float = 0.0
+    overhead: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    dropped: int = 0
+    model: str = ""
+    complete: bool = False
+
+    @property
+    def kept_share(self) -> float:
+        """Share of tokens that the gated blocks ran, mean over the blocks; 1 where there is no gate."""
+        if not self.kept_tokens or not self.total_tokens:
+            return 1.0
+        return float(np.mean(self.kept_tokens)) / self.total_tokens
+
+
+@dataclass
+class Picture:
+    """One frame to look at; fits `tasktp_ros.runtime.drawing`. image (H, W, 3) uint8 RGB, the rest in its pixels."""
+
+    image: NDArray[np.uint8]
+    token_mask: NDArray[np.uint8]
+    instances: NDArray[np.uint16]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    names: list[str]
+
+    def instance_map(self) -> NDArray[np.uint16]:
+        """(H, W) uint16, k = detection k - 1, 0 = none."""
+        return self.instances
+
+    def token_mask_image(self) -> NDArray[np.uint8]:
+        """(H, W) uint8, share of the gated blocks that kept the pixel's token times 255."""
+        return self.token_mask
+
+
+class DemoObserver:
+    """A node that is spun by its owner. `everything`: id of the goal that wants all categories, as no goal does."""
+
+    def __init__(self, everything: str) -> None:
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self.node = Node("demo")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._everything = everything
+        self.frames: list[FrameResult] = []
+        self._by_stamp: dict[int, FrameResult] = {}
+        self._early_stats: dict[int, PruningStats] = {}
+        self._goals = self.node.create_publisher(TaskGoal, "task_goal", RELIABLE)
+        self.node.create_subscription(Detection2DArray, "detections", self._on_detections, RELIABLE)
+        self.node.create_subscription(PruningStats, "pruning", self._on_stats, RELIABLE)
+        self.node.create_subscription(TaskCategories, "task_categories", self._on_task, LATCHED)
+        self.task_id: str | None = None
+        self._picture_topics: list[Any] = []
+        self._parts: dict[str, dict[int, Any]] = {}
+
+    def spin(self, seconds: float) -> None:
+        """Handle what arrives within the given time."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown(timeout_sec=1.0)
+        self.node.destroy_node()
+        rclpy.try_shutdown()
+
+    def send_goal(self, goal_id: str, text: str, categories: list[str], priority: int) -> None:
+        """Start a goal; it outranks those of lower priority."""
+        goal = TaskGoal(id=goal_id, text=text, categories=categories, action=TaskGoal.START, priority=priority)
+        self._goals.publish(goal)
+
+    def pose(self) -> None:
+        """Start to take a picture; `picture` has it once all its parts have arrived."""
+        if self._picture_topics:
+            return
+        self._parts = {"image": {}, "token_mask": {}, "instances": {}, "detections": {}}
+        for topic, profile in (("image", RELIABLE), ("instances", RELIABLE), ("token_mask", BEST_EFFORT)):
+            keep = self._parts[topic]
+
+            def remember(message: Image, keep: dict[int, Any] = keep) -> None:
+                keep[_stamp(message)] = message
+
+            self._picture_topics.append(self.node.create_subscription(Image, topic, remember, profile))
+
+    def picture(self, task_id: str) -> Picture | None:
+        """The picture of a frame seen under `task_id`, as soon as one is complete; ends the posing then."""
+        for stamp_ns in sorted(set.intersection(*(set(part) for part in self._parts.values())) if self._parts else ()):
+            result = self._by_stamp.get(stamp_ns)
+            if result is not None and result.complete and result.task_id == task_id:
+                picture = self._assemble(stamp_ns)
+                self.stop_posing()
+                return picture
+        return None
+
+    def stop_posing(self) -> None:
+        """Let go of the picture topics."""
+        for subscription in self._picture_topics:
+            self.node.destroy_subscription(subscription)
+        self._picture_topics, self._parts = [], {}
+
+    def _assemble(self, stamp_ns: int) -> Picture:
+        found = self._parts["detections"][stamp_ns].detections
+        boxes = [
+            (
+                one.bbox.center.position.x - one.bbox.size_x / 2,
+                one.bbox.center.position.y - one.bbox.size_y / 2,
+                one.bbox.center.position.x + one.bbox.size_x / 2,
+                one.bbox.center.position.y + one.bbox.size_y / 2,
+            )
+            for one in found
+        ]
+        return Picture(
+            image=np.array(image_to_rgb(self._parts["image"][stamp_ns])),
+            token_mask=_pixels(self._parts["token_mask"][stamp_ns], np.uint8),
+            instances=_pixels(self._parts["instances"][stamp_ns], np.uint16),
+            boxes=np.array(boxes, np.float32).reshape(-1, 4),
+            scores=np.array([one.results[0].hypothesis.score for one in found], np.float32),
+            names=[one.results[0].hypothesis.class_id for one in found],
+        )
+
+    def _on_task(self, message: TaskCategories) -> None:
+        self.task_id = message.task_id
+
+    def _on_detections(self, message: Detection2DArray) -> None:
+        stamp_ns = _stamp(message)
+        latency = (time.time_ns() - stamp_ns) / 1e6
+        posed = bool(self._picture_topics)
+        result = FrameResult(stamp_ns, latency, time.monotonic(), len(message.detections), posed)
+        self.frames.append(result)
+        self._by_stamp[stamp_ns] = result
+        if posed:
+            self._parts["detections"][stamp_ns] = message
+        if stamp_ns in self._early_stats:
+            self._on_stats(self._early_stats.pop(stamp_ns))
+
+    def _on_stats(self, message: PruningStats) -> None:
+        stamp_ns = _stamp(message)
+        result = self._by_stamp.get(stamp_ns)
+        if result is None:
+            self._early_stats[stamp_ns] = message
+            return
+        result.task_id = message.task_id if message.task_id or message.categories else self._everything
+        result.categories = list(message.categories)
+        result.kept_tokens = [int(count) for count in message.kept_tokens]
+        result.total_tokens = int(message.total_tokens)
+        result.detect = float(message.detect_milliseconds)
+        result.overhead = float(message.latency_milliseconds - message.detect_milliseconds)
+        result.stages = {
+            name: float(value) for name, value in zip(message.stage_names, message.stage_milliseconds, strict=True)
+        }
+        result.dropped = int(message.dropped_frames)
+        result.model = message.model
+        result.complete = True
+
+
+def _stamp(message: Any) -> int:
+    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
+
+
+def _pixels(message: Image, kind: type) -> NDArray[Any]:
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
+    return np.ascontiguousarray(rows).view(kind)[:, : message.width].copy()
