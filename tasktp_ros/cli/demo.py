@@ -216,6 +216,7 @@ def _report(observer: "DemoObserver", player: dict[str, Any], source: str) -> di
     report = summarise(frames, [(task.goal_id, task.title) for task in TASKS])
     for task, entry in zip(TASKS, report["tasks"], strict=True):
         entry["goal"] = task.text
+    player["source"] = Path(source).name
     return {"source": Path(source).name, "model": frames[-1].model, "untrained": UNTRAINED in frames[-1].model, "player": player, **report}
 
 
