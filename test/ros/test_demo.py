@@ -1,0 +1,137 @@
+"""The demonstration from end to end: real perception, task manager and player as processes on DDS."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from harness import REPOSITORY, eventually
+
+FRAMES = 24
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A short walk past a wall: small pictures, so that two cores need little time."""
+    place = tmp_path / "walk"
+    place.mkdir()
+    wall = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (240, 500, 3), np.uint8), (0, 0), 3)
+    for index in range(FRAMES):
+        cv2.imwrite(str(place / f"{index}.png"), wall[:, 5 * index : 5 * index + 320])
+    return place
+
+
+class Demo:
+    """`tasktp demo` as a process."""
+
+    def __init__(self, *arguments: object) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tasktp_ros.cli.main", "demo", *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+
+    def finish(self) -> tuple[int, str, str]:
+        out, errors = self.process.communicate(timeout=120)
+        return self.process.returncode, out, errors
+
+    def nodes(self) -> dict[str, int]:
+        """Process ids of the children that are nodes."""
+        found = {}
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                parent = re.search(r"^PPid:\s+(\d+)", status.read_text(), re.MULTILINE)
+                command = (status.parent / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            names = [part.rsplit(b".", 1)[1].decode() for part in command if part.startswith(b"tasktp_ros.nodes.")]
+            if parent and int(parent[1]) == self.process.pid and names:
+                found[names[0]] = int(status.parent.name)
+        return found
+
+
+@pytest.fixture
+def demo() -> Iterator[type[Demo]]:
+    running: list[Demo] = []
+
+    class Watched(Demo):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            running.append(self)
+
+    yield Watched
+    for one in running:
+        if one.process.poll() is None:
+            one.process.kill()
+
+
+def gone(pids: dict[str, int]) -> bool:
+    return not any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids.values())
+
+
+def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp_path):
+    status, out, errors = demo("--source", folder, "--output", tmp_path / "out", "--results", tmp_path / "r.json").finish()
+    assert status == 0, errors
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["frames"] == report["player"]["frames_sent"] == FRAMES
+    assert report["player"]["lost"] == 0
+    assert report["player"]["order_kept"]
+    assert report["player"]["headers_equal"]
+    assert report["untrained"]
+    tasks = {task["id"]: task for task in report["tasks"]}
+    assert list(tasks) == ["look_around", "make_coffee", "find_chair"]
+    assert all(task["frames"] >= 3 for task in tasks.values())
+    assert sum(task["frames"] for task in tasks.values()) == FRAMES
+    assert tasks["look_around"]["categories"] == []
+    assert "cup" in tasks["make_coffee"]["categories"]
+    assert tasks["find_chair"]["categories"] == ["chair"]
+    assert all(0 < share <= 1 for share in report["values"]["kept_share"])
+    assert all(value > 0 for value in report["values"]["overhead_milliseconds"])
+    assert str(tmp_path) not in json.dumps({**report, "command": ""}), "numbers that are kept name no folders of this machine"
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "untrained" in page
+    assert "random weights" in page
+    assert len(re.findall("data:image/jpeg;base64,", page)) in (3, 6, 9)
+    assert not re.search(r"(src|href)=.?https?:", page), "the page works without a network"
+    for task in tasks.values():
+        assert task["title"] in page
+        assert task["title"] in out
+    assert "untrained" in out
+
+
+@pytest.mark.parametrize("victim", ["perception", "player"])
+def test_a_killed_node_is_named_and_nothing_keeps_running(demo, folder, tmp_path, victim):
+    running = demo("--source", folder, "--output", tmp_path / "out")
+    pids = eventually(lambda: found if len(found := running.nodes()) == 3 else None, "all nodes run", 60)
+    os.kill(pids[victim], signal.SIGKILL)
+    status, _, errors = running.finish()
+    assert status == 1
+    assert f"{victim} was ended by SIGKILL" in errors
+    assert "Traceback" not in errors
+    eventually(lambda: gone(pids), "the other nodes end")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_demonstration_and_all_its_nodes(demo, folder, tmp_path, number):
+    running = demo("--source", folder, "--output", tmp_path / "out")
+    pids = eventually(lambda: found if len(found := running.nodes()) >= 2 else None, "nodes run", 60)
+    running.process.send_signal(number)
+    status, _, errors = running.finish()
+    assert status == 130
+    assert "Traceback" not in errors
+    eventually(lambda: gone(pids), "all nodes end")
+
+
+def test_a_source_that_is_none_is_one_sentence(demo, tmp_path):
+    status, _, errors = demo("--source", tmp_path / "nothing", "--output", tmp_path / "out").finish()
+    assert status == 2
+    assert "does not exist" in errors
+    assert "Traceback" not in errors
