@@ -1,0 +1,16 @@
+"""Where tests find the data that lies beside the checkout and never in it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with recorded numbers and real images; tests that need it are skipped where it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("TASKTP_SHARED", beside))
+    if not folder.is_dir():
+        pytest.skip(f"the folder {folder} with recorded numbers and images is not here (TASKTP_SHARED names another)")
+    return folder

@@ -1,0 +1,63 @@
+"""What the package says about itself agrees, wherever it is said."""
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+import tasktp_ros
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def manifest() -> ElementTree.Element:
+    return ElementTree.parse(ROOT / "package.xml").getroot()
+
+
+def test_version_and_licence_agree():
+    assert manifest().findtext("version") == tasktp_ros.__version__
+    assert manifest().findtext("license") == "Apache-2.0"
+    assert "Apache License" in (ROOT / "LICENSE").read_text()[:200]
+    assert {"member_of_group", "buildtool_depend"} <= {element.tag for element in manifest()}
+
+
+def test_every_ros_package_that_is_imported_is_declared():
+    declared = {element.text for element in manifest() if element.tag.endswith("depend")}
+    imported = set()
+    for path in (ROOT / "tasktp_ros").rglob("*.py"):
+        for line in path.read_text().splitlines():
+            words = line.split()
+            if words[:1] in (["from"], ["import"]) and len(words) > 1:
+                imported.add(words[1].split(".")[0])
+    ros = {name for name in imported if name.endswith("_msgs") or name in ("rclpy", "cv_bridge", "ament_index_python")}
+    assert ros <= declared
+
+
+def test_only_the_nodes_import_ros():
+    for path in (ROOT / "tasktp_ros").rglob("*.py"):
+        if path.parent.name != "nodes":
+            text = path.read_text()
+            assert "import rclpy" not in text and "from rclpy" not in text, path
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, tasktp_ros; print([m for m in ('torch', 'rclpy', 'cv2', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_wheel_brings_the_command(tmp_path):
+    pytest.importorskip("setuptools", minversion="77", reason="this environment's setuptools cannot build the project")
+    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT]
+    subprocess.run([str(word) for word in wheel], check=True, capture_output=True)
+    target = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", target]
+    subprocess.run([str(word) for word in (*install, *tmp_path.glob("*.whl"))], check=True, capture_output=True)
+    code = f"import sys; sys.path.insert(0, {str(target)!r}); from tasktp_ros.cli.main import main; main(['--version'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip() == f"tasktp {tasktp_ros.__version__}", done.stderr
+    assert (target / "bin" / "tasktp").exists()
+    rules = "from tasktp_ros.tasks.rules import *"
+    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {rules}"], check=True)
