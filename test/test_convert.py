@@ -68,7 +68,9 @@ def test_an_rgbd_folder_becomes_a_bag_with_all_it_holds(tmp_path, storage, capsy
 
 def test_raw_keeps_pixels_and_a_bag_can_be_converted_again(tmp_path):
     for index in range(3):
-        cv2.imwrite(str(tmp_path / f"{index}.png"), np.random.default_rng(index).integers(0, 256, (20, 30, 3), np.uint8))
+        cv2.imwrite(
+            str(tmp_path / f"{index}.png"), np.random.default_rng(index).integers(0, 256, (20, 30, 3), np.uint8)
+        )
     assert command.main(["convert", str(tmp_path), str(tmp_path / "first.bag"), "--raw"]) == 0
     arguments = [str(tmp_path / "first.bag"), str(tmp_path / "second.bag"), "--raw", "--format", "sqlite3"]
     assert command.main(["convert", *arguments]) == 0

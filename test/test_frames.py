@@ -202,7 +202,7 @@ def test_a_video_gives_its_frames_at_its_rate(tmp_path):
     writer.release()
     with open_source(path) as source:
         frames = list(source)
-        assert list(source)[0].index == 0, "a source can be read again"
+        assert next(iter(source)).index == 0, "a source can be read again"
     assert len(frames) == 12
     assert frames[1].stamp_ns - frames[0].stamp_ns == 50_000_000
     assert frames[6].image.shape == (HEIGHT, WIDTH, 3)
@@ -233,7 +233,13 @@ def test_what_cannot_be_a_source_is_one_clear_sentence(tmp_path, make, said):
 
 @pytest.mark.parametrize(
     ("encoding", "channels", "expected"),
-    [("rgb8", 3, (1, 2, 3)), ("bgr8", 3, (3, 2, 1)), ("bgra8", 4, (3, 2, 1)), ("rgba8", 4, (1, 2, 3)), ("mono8", 1, (1, 1, 1))],
+    [
+        ("rgb8", 3, (1, 2, 3)),
+        ("bgr8", 3, (3, 2, 1)),
+        ("bgra8", 4, (3, 2, 1)),
+        ("rgba8", 4, (1, 2, 3)),
+        ("mono8", 1, (1, 1, 1)),
+    ],
 )
 def test_rows_with_padding_are_decoded_by_their_step(encoding, channels, expected):
     types = records.message_types().types
@@ -241,7 +247,13 @@ def test_rows_with_padding_are_decoded_by_their_step(encoding, channels, expecte
     data = np.zeros((4, step), np.uint8)
     data[:, : 5 * channels] = np.tile(np.arange(1, channels + 1, dtype=np.uint8), 5)
     message = types[records.IMAGE](
-        header=records.header(5, "cam"), height=4, width=5, encoding=encoding, is_bigendian=0, step=step, data=data.ravel()
+        header=records.header(5, "cam"),
+        height=4,
+        width=5,
+        encoding=encoding,
+        is_bigendian=0,
+        step=step,
+        data=data.ravel(),
     )
     again = records.deserialise(records.serialise(message), records.IMAGE)
     assert (records.decode(again) == np.array(expected, np.uint8)).all()
@@ -250,7 +262,12 @@ def test_rows_with_padding_are_decoded_by_their_step(encoding, channels, expecte
 def test_an_image_whose_size_and_bytes_disagree_is_an_error():
     types = records.message_types().types
     message = types[records.IMAGE](
-        header=records.header(5, "cam"), height=40, width=5, encoding="rgb8", is_bigendian=0, step=15,
+        header=records.header(5, "cam"),
+        height=40,
+        width=5,
+        encoding="rgb8",
+        is_bigendian=0,
+        step=15,
         data=np.zeros(15, np.uint8),
     )
     with pytest.raises(DataError, match="40"):
@@ -267,9 +284,13 @@ def test_a_changed_stamp_changes_nothing_else():
 
 
 def test_nothing_is_left_behind_when_writing_a_bag_fails(tmp_path):
-    with pytest.raises(RuntimeError), BagWriter(tmp_path / "walk") as writer:
-        writer.write(TOPIC, records.IMAGE, 1, records.image_record(picture(0), 1, "cam"))
-        raise RuntimeError
+    def fail() -> None:
+        with BagWriter(tmp_path / "walk") as writer:
+            writer.write(TOPIC, records.IMAGE, 1, records.image_record(picture(0), 1, "cam"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(tmp_path.iterdir()) == []
     write_bag(tmp_path / "walk", frames=1)
     with pytest.raises(DataError, match="exists already"):

@@ -1,5 +1,7 @@
 """What must hold for the sample walk: it is drawn the same everywhere, looks like a place, and weighs little."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_the_walk_is_a_bag_of_different_bright_pictures_below_5_megabytes(tmp_pa
         assert image.shape == (*sample.SIZE, 3)
         assert 60 < image.mean() < 200
         assert image.std() > 25
-    for first, second in zip(images, images[1:], strict=False):
+    for first, second in pairwise(images):
         assert np.abs(first.astype(int) - second).mean() > 3
     per_frame = sum(file.stat().st_size for file in bag.iterdir()) / 4
     assert per_frame * 64 < 5e6

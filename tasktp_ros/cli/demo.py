@@ -48,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of `tasktp demo`."""
     parser.add_argument("--source", help="rosbag2, folder of images or video (default: a sample that is drawn first)")
     parser.add_argument("--topic", help="which image topic of a bag with several")
-    parser.add_argument("--output", default="demo", help="folder for the page, its numbers and the logs (default: demo)")
+    parser.add_argument("--output", default="demo", help="folder for page, numbers and logs (default: demo)")
     parser.add_argument("--model", default="nano-untrained", help="shipped model or .safetensors path")
     parser.add_argument("--frames", type=int, default=0, help="frames to play at most (default: all)")
-    parser.add_argument("--results", help="also write the numbers with machine, commit and raw values to this file")
+    parser.add_argument("--results", help="also write the numbers, with machine and commit, to this file")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
 
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     missing = [name for name in ("rclpy", "vision_msgs", "tasktp_ros.msg") if not _installed(name)]
     if missing:
-        raise DataError(f"the demonstration needs ROS 2, but {', '.join(missing)} is not installed: run `make setup` first")
+        raise DataError(f"the demonstration needs ROS 2, but {', '.join(missing)} is not installed: run `make setup`")
     if arguments.frames < 0:
         raise DataError(f"--frames is {arguments.frames}: expected 0 (all) or more")
     output = Path(arguments.output)
@@ -203,7 +203,7 @@ def _sample(output: Path) -> Path:
     from tasktp_ros.datasets.sample import FRAMES, sample_bag
 
     with tqdm(total=FRAMES, desc="drawing the sample walk", unit="frame", file=sys.stderr, disable=None) as progress:
-        return sample_bag(output, lambda _done, _all: progress.update(1) and None)
+        return sample_bag(output, lambda _done, _all: progress.update(1))
 
 
 def _report(observer: "DemoObserver", player: dict[str, Any], source: str) -> dict[str, Any]:
@@ -217,7 +217,13 @@ def _report(observer: "DemoObserver", player: dict[str, Any], source: str) -> di
     for task, entry in zip(TASKS, report["tasks"], strict=True):
         entry["goal"] = task.text
     player["source"] = Path(source).name
-    return {"source": Path(source).name, "model": frames[-1].model, "untrained": UNTRAINED in frames[-1].model, "player": player, **report}
+    return {
+        "source": Path(source).name,
+        "model": frames[-1].model,
+        "untrained": UNTRAINED in frames[-1].model,
+        "player": player,
+        **report,
+    }
 
 
 def _write(

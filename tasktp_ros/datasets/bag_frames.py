@@ -40,10 +40,12 @@ class BagSource(FrameSource):
 
     @property
     def length(self) -> int | None:
+        """Messages of the topic, None where a damaged bag does not say."""
         return self.topic.count
 
     @property
     def description(self) -> str:
+        """Path and topic."""
         return f"{self.path} ({self.topic.name})"
 
     def __iter__(self) -> Iterator[Frame]:
@@ -63,15 +65,18 @@ class BagSource(FrameSource):
             )
 
     def close(self) -> None:
+        """Close the bag."""
         if self._reader is not None and self._reader.is_open:
             self._reader.close()
 
     def _open_reader(self) -> Reader | None:
+        # Truncated files fail in the reader, YAML, SQLite or struct, each in its own way.
         try:
             reader = Reader(self.path)
             reader.open()
-        except Exception as error:  # noqa: BLE001 - truncated files fail in the reader, YAML, SQLite or struct, each in its own way
-            self.problems.append(f"{self.path} is not a whole bag ({_first_sentence(error)}): reading what is left of it")
+        except Exception as error:
+            reason = _first_sentence(error)
+            self.problems.append(f"{self.path} is not a whole bag ({reason}): reading what is left of it")
             return None
         return reader
 
@@ -124,7 +129,7 @@ class BagSource(FrameSource):
                     last = timestamp
                     yield StoredMessage(topic, connection.msgtype, timestamp, bytes(record))
                 return
-            except Exception as error:  # noqa: BLE001 - see _open_reader
+            except Exception as error:  # see _open_reader
                 problems.append(f"{self.path} is damaged ({_first_sentence(error)}): reading what is left of it")
         for stored in self._salvage(problems):
             if stored.topic == topic and stored.timestamp > last:
@@ -133,7 +138,8 @@ class BagSource(FrameSource):
     def _salvage(self, problems: list[str]) -> Iterator[StoredMessage]:
         files = self._storage_files()
         if not files:
-            raise DataError(f"{self.path} holds no readable bag: expected files ending in {' or '.join(sorted(BAG_SUFFIXES))}")
+            endings = " or ".join(sorted(BAG_SUFFIXES))
+            raise DataError(f"{self.path} holds no readable bag: expected files ending in {endings}")
         for file in files:
             yield from read_damaged(file, problems)
 

@@ -4,9 +4,9 @@ An MCAP file is walked record by record up to where it ends; an SQLite file row 
 say in one sentence what was wrong. Reading is slower than with an index, and only used when that fails.
 """
 
+import importlib
 import sqlite3
 import struct
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,6 @@ from typing import Any, BinaryIO
 import lz4.frame
 
 from tasktp_ros.errors import DataError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
@@ -95,7 +90,7 @@ class _McapWalk:
         try:
             compression, position = _text(body, 28)
             payload = _decompress(compression, body[position + 8 :])
-        except Exception as error:  # noqa: BLE001 - each compression library has its own family of errors
+        except Exception as error:  # each compression library has its own family of errors
             problems.append(f"{name} cannot be unpacked and was skipped: {error}")
             return
         position = 0
@@ -127,12 +122,22 @@ def _text(body: bytes, position: int) -> tuple[str, int]:
 
 def _decompress(compression: str, payload: bytes) -> bytes:
     if compression == "zstd":
-        return bytes(zstd.ZstdDecompressor().decompress(payload))
+        return _unpack_zstd(payload)
     if compression == "lz4":
         return bytes(lz4.frame.LZ4FrameDecompressor().decompress(payload))
     if compression:
         raise DataError(f"unknown compression {compression!r}")
     return payload
+
+
+def _unpack_zstd(payload: bytes) -> bytes:
+    """What can be unpacked of a possibly cut payload, with whichever Zstandard this Python and its rosbags have."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return bytes(importlib.import_module(name).ZstdDecompressor().decompress(payload))
+        except ModuleNotFoundError:
+            continue
+    return bytes(importlib.import_module("zstandard").ZstdDecompressor().decompressobj().decompress(payload))
 
 
 def _read_sqlite(file: Path, problems: list[str]) -> Iterator[StoredMessage]:
@@ -155,7 +160,7 @@ def _read_sqlite(file: Path, problems: list[str]) -> Iterator[StoredMessage]:
                 if topic in topics and isinstance(record, bytes):
                     yield StoredMessage(*topics[topic], timestamp, record)
         last = row - silent
-        problems.append(f"{file.name} is damaged or cut off: its rows were read one by one, {last} is the last readable one")
+        problems.append(f"{file.name} is damaged or cut off: of its rows, read one by one, {last} is the last readable")
     finally:
         connection.close()
 

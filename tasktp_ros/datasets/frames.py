@@ -109,6 +109,7 @@ class FolderSource(FrameSource):
 
     @property
     def length(self) -> int:
+        """Number of files."""
         return len(self.files)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -136,6 +137,7 @@ class VideoSource(FrameSource):
 
     @property
     def length(self) -> int | None:
+        """Number of frames the file announces."""
         return self._length
 
     def __iter__(self) -> Iterator[Frame]:
@@ -152,6 +154,7 @@ class VideoSource(FrameSource):
             self.problems.append(f"{self.path} ends after {index} of the {self._length} frames it announces")
 
     def close(self) -> None:
+        """Close the file."""
         self._capture.release()
 
 

@@ -3,14 +3,17 @@
 World: metres, z up. Camera: x right, y down, z forward. Every object only touches the part of the picture it can cover.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+# Times at which rays enter a solid (infinity where never), and a function from points on it (N, 3) to normals (N, 3).
+Hits = tuple[Floats, Callable[[Floats], Floats]]
 NEAR = 0.05  # metres
 
 
@@ -31,9 +34,9 @@ class Camera:
 
 @dataclass(frozen=True)
 class Solid:
-    """A box, ellipsoid or upright cylinder: centre and half sizes in metres, turned by `yaw` around z, one RGB colour in 0..1.
+    """A box, ellipsoid or upright cylinder: centre and half sizes in metres, turned by `yaw` around z.
 
-    grain: strength of the texture on it.
+    colour: RGB in 0..1.  grain: strength of the texture on it.
     """
 
     kind: str
@@ -127,7 +130,7 @@ def _window(solid: Solid, camera: Camera) -> tuple[slice, slice] | None:
     return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
 
 
-def _turn(vectors: NDArray, yaw: float) -> NDArray:
+def _turn(vectors: NDArray[Any], yaw: float) -> NDArray[Any]:
     """Rotate (..., 3) vectors by yaw around z."""
     if yaw == 0.0:
         return vectors
@@ -140,7 +143,7 @@ def _cast(
     solid: Solid, grain: Floats, origin: Floats, rays: Floats, canvas: _Canvas, window: tuple[slice, slice]
 ) -> None:
     half = np.array(solid.half, np.float32)
-    start = _turn(origin - np.array(solid.centre, np.float32), -solid.yaw).astype(np.float32)
+    start = _turn(origin - np.array(solid.centre, np.float32), -solid.yaw)
     directions = _turn(rays, -solid.yaw)
     directions = np.where(np.abs(directions) < 1e-6, np.float32(1e-6), directions)
     times, normals = _INTERSECT[solid.kind](half, start, directions)
@@ -160,7 +163,7 @@ def _cast(
     canvas.colour[window][hit] = np.array(solid.colour, np.float32) * shade[:, None]
 
 
-def _box(half: Floats, start: Floats, directions: Floats):  # noqa: ANN202 - times and a function, see _INTERSECT
+def _box(half: Floats, start: Floats, directions: Floats) -> Hits:
     first = (-half - start) / directions
     second = (half - start) / directions
     enter = np.minimum(first, second).max(axis=-1)
@@ -178,7 +181,7 @@ def _box(half: Floats, start: Floats, directions: Floats):  # noqa: ANN202 - tim
     return times, normals
 
 
-def _ellipsoid(half: Floats, start: Floats, directions: Floats):  # noqa: ANN202
+def _ellipsoid(half: Floats, start: Floats, directions: Floats) -> Hits:
     times = _quadratic(directions / half, start / half)
 
     def normals(points: Floats) -> Floats:
@@ -188,7 +191,7 @@ def _ellipsoid(half: Floats, start: Floats, directions: Floats):  # noqa: ANN202
     return times, normals
 
 
-def _cylinder(half: Floats, start: Floats, directions: Floats):  # noqa: ANN202
+def _cylinder(half: Floats, start: Floats, directions: Floats) -> Hits:
     around = _quadratic(directions[..., :2] / half[:2], start[:2] / half[:2])
     with np.errstate(invalid="ignore"):
         around = np.where(np.abs(start[2] + directions[..., 2] * around) <= half[2], around, np.inf)

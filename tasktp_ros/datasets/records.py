@@ -118,9 +118,8 @@ def decode(message: Any) -> NDArray[np.uint8]:
         )
     height, width, step = message.height, message.width, message.step
     if height < 1 or step < width * channels or width < 1 or len(message.data) < step * height:
-        raise DataError(
-            f"an image of {width} x {height} px {message.encoding} with step {step} cannot have {len(message.data)} bytes"
-        )
+        size = f"{width} x {height} px {message.encoding} with step {step}"
+        raise DataError(f"an image of {size} cannot have {len(message.data)} bytes")
     rows = np.asarray(message.data)[: step * height].reshape(height, step)[:, : width * channels]
     pixels = np.ascontiguousarray(rows).reshape(height, width, channels)
     if message.encoding in _TO_RGB:

@@ -1,7 +1,8 @@
 """An RGB-D recording kept as plain files: color/, and where they exist depth/, poses.txt and K.txt.
 
-color: images in name order.  depth: 16 bit PNG of the same stems, millimetres, 0 = unknown, possibly smaller than colour.
-poses.txt: one camera-to-world 4x4 per line, row-major, metres, x right, y down, z forward.  K.txt: 3x3 px of the colour image.
+color: images in name order.  depth: 16 bit PNG of the same stems, millimetres, 0 = unknown, may be smaller.
+poses.txt: one camera-to-world 4x4 per line, row-major, metres, x right, y down, z forward.
+K.txt: 3x3 intrinsics of the colour image, px.
 """
 
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ STATIONS = (
 )
 
 
-def sample_bag(folder: str | Path, progress: Callable[[int, int], None] | None = None) -> Path:
+def sample_bag(folder: str | Path, progress: Callable[[int, int], object] | None = None) -> Path:
     """The sample as a rosbag2 in `folder`, drawn if it is not there yet; `progress` gets frames done and all."""
     path = Path(folder) / f"walk-{VERSION}.bag"
     if path.exists():
@@ -78,8 +78,8 @@ def walk(frames: int) -> list[Camera]:
     cameras = []
     for index in range(frames):
         place = index / max(1, frames - 1) * (len(STATIONS) - 1)
-        eye = _between(eyes, place) + [0, 0, 0.012 * np.sin(1.7 * index)]
-        pose = look_at(eye, _between(targets, place) + [0, 0, 0.03 * np.sin(0.9 * index)])
+        eye = _between(eyes, place) + np.array([0, 0, 0.012 * np.sin(1.7 * index)])
+        pose = look_at(eye, _between(targets, place) + np.array([0, 0, 0.03 * np.sin(0.9 * index)]))
         size = (round(SIZE[0] * SUPERSAMPLING), round(SIZE[1] * SUPERSAMPLING))
         cameras.append(Camera(pose, FOCAL * SUPERSAMPLING, size))
     return cameras

@@ -1,4 +1,7 @@
-"""The page a demonstration leaves behind: what the robot saw, what it looked at, and what that cost. One file, no network."""
+"""The page a demonstration leaves behind: what the robot saw, what it looked at, and what that cost.
+
+One file that needs no network.
+"""
 
 import base64
 import html
@@ -15,7 +18,8 @@ from tasktp_ros.runtime.drawing import Drawable, draw_instances, shade_pruned
 
 TASK_COLOURS = ("var(--one)", "var(--two)", "var(--three)")
 STAGE_TITLES = {
-    "preprocess": "resize", "spatial_prior": "spatial prior", "injector": "injectors", "gates": "gates", "blocks": "blocks",
+    "preprocess": "resize", "spatial_prior": "spatial prior", "injector": "injectors", "gates": "gates",
+    "blocks": "blocks",
     "extractor": "extractors", "pyramid": "pyramid", "proposals": "proposals", "box_head": "box head",
     "mask_head": "mask head", "postprocess": "results",
 }  # fmt: skip
@@ -26,15 +30,19 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --paper: #14181b; --card: #1c2226; --ink: #e8ebec; --soft: #98a4ab;
   --line: #2e373d; --one: #62b0d4; --two: #eba94e; --three: #5cc58b; --warn: #ffcf8a; --warnback: #3a2a12; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, "Segoe UI", Roboto, sans-serif; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 64px; }
-h1 { font-size: clamp(28px, 4vw, 42px); line-height: 1.15; margin: 0 0 10px; letter-spacing: -0.02em; font-weight: 650; }
+h1 { font-size: clamp(28px, 4vw, 42px); line-height: 1.15; margin: 0 0 10px; letter-spacing: -0.02em;
+  font-weight: 650; }
 h2 { font-size: 21px; margin: 52px 0 4px; letter-spacing: -0.01em; }
 p { margin: 0 0 14px; max-width: 74ch; } .soft { color: var(--soft); }
-.warn { background: var(--warnback); color: var(--warn); border-radius: 10px; padding: 12px 16px; margin: 20px 0 0; max-width: none; }
+.warn { background: var(--warnback); color: var(--warn); border-radius: 10px; padding: 12px 16px; margin: 20px 0 0;
+  max-width: none; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0 0; }
 .fact { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 14px 16px; }
-.fact b { display: block; font-size: 25px; font-weight: 620; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
+.fact b { display: block; font-size: 25px; font-weight: 620; letter-spacing: -0.02em;
+  font-variant-numeric: tabular-nums; }
 .fact span { color: var(--soft); font-size: 13.5px; }
 .task { background: var(--card); border: 1px solid var(--line); border-radius: 16px; padding: 20px; margin: 18px 0 0;
   border-left: 5px solid var(--mine); }
@@ -42,19 +50,23 @@ p { margin: 0 0 14px; max-width: 74ch; } .soft { color: var(--soft); }
 .head h3 { margin: 0; font-size: 20px; } .head .kept { font-size: 15px; color: var(--soft); }
 .head .kept b { color: var(--mine); font-size: 26px; font-weight: 640; font-variant-numeric: tabular-nums; }
 .goal { color: var(--soft); margin: 2px 0 12px; }
-.chip { display: inline-block; border: 1px solid var(--line); border-radius: 99px; padding: 1px 10px; margin: 0 4px 0 0; font-size: 13.5px;
+.chip { display: inline-block; border: 1px solid var(--line); border-radius: 99px; padding: 1px 10px;
+  margin: 0 4px 0 0; font-size: 13.5px;
   color: var(--ink); }
 .trio { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px; }
 figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 8px; background: #000; }
 figcaption { font-size: 13.5px; color: var(--soft); margin-top: 5px; }
 @media (max-width: 720px) { .trio { grid-template-columns: 1fr; } }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 16px; padding: 18px 20px; margin-top: 14px; overflow-x: auto; }
-svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; font-family: inherit; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 16px; padding: 18px 20px;
+  margin-top: 14px; overflow-x: auto; }
+svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px;
+  font-family: inherit; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 15px; }
 th, td { text-align: right; padding: 8px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; font-size: 13.5px; } th:first-child, td:first-child { text-align: left; }
 tr:last-child td { border-bottom: 0; }
-.dot { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 8px; background: var(--mine); }
+.dot { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 8px;
+  background: var(--mine); }
 footer { margin-top: 48px; color: var(--soft); font-size: 13.5px; } code { font-size: 13px; overflow-wrap: anywhere; }
 """
 
@@ -72,15 +84,18 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Pic
     title = "The task decides where a robot looks"
     body = [
         f"<h1>{title}</h1>",
-        "<p class=soft>A camera's frames went through ROS 2 to the detector. On the way the robot was told three times what it "
-        "is to do. Gates between the transformer blocks drop the image tokens that cannot matter for the task: dark squares "
+        "<p class=soft>A camera's frames went through ROS 2 to the detector. On the way the robot was told "
+        "three times what it "
+        "is to do. Gates between the transformer blocks drop the image tokens that cannot matter for the "
+        "task: dark squares "
         "below were not computed.</p>",
         _warning(report),
         _facts(report),
         "<h2>Three goals, one walk</h2>",
         *(_task(report, number, pictures) for number in range(len(report["tasks"]))),
         "<h2>Tokens kept, frame by frame</h2>",
-        "<p class=soft>Share of all tokens that the gated blocks ran, mean over the blocks. A goal takes effect between two "
+        "<p class=soft>Share of all tokens that the gated blocks ran, mean over the blocks. A goal takes "
+        "effect between two "
         "frames, without reloading or recompiling anything.</p>",
         f"<div class=card>{_kept_chart(report)}</div>",
         "<h2>Where the time goes</h2>",
@@ -91,7 +106,8 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Pic
         _footer(report),
     ]
     text = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>{title}</title>"
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{title}</title>"
         f"<style>{STYLE}</style><main>{''.join(body)}</main></html>\n"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,8 +121,10 @@ def _warning(report: Mapping[str, Any]) -> str:
     if not report["untrained"]:
         return ""
     return (
-        f"<p class=warn><b>{html.escape(report['model'])}.</b> This model has random weights: its boxes, names and choice of "
-        "tokens mean nothing yet. What is real here is the path from camera to result, its timing, and that fewer kept tokens "
+        f"<p class=warn><b>{html.escape(report['model'])}.</b> This model has random weights: its boxes, "
+        "names and choice of "
+        "tokens mean nothing yet. What is real here is the path from camera to result, its timing, and that "
+        "fewer kept tokens "
         "cost less.</p>"
     )
 
@@ -143,7 +161,8 @@ def _task(report: Mapping[str, Any], number: int, pictures: Mapping[str, Picture
         else "<p class=soft>No picture was taken: too few frames under this task.</p>"
     )
     return (
-        f"<section class=task style='--mine:{TASK_COLOURS[number % 3]}'><div class=head><h3>{html.escape(task['title'])}</h3>"
+        f"<section class=task style='--mine:{TASK_COLOURS[number % 3]}'><div class=head>"
+        f"<h3>{html.escape(task['title'])}</h3>"
         f"<span class=kept><b>{_percent(task['kept_share'])}</b> of tokens kept, "
         f"{_number(task['detect_milliseconds']['median'])} ms per frame</span></div>"
         f"<p class=goal>{goal} &nbsp; {chips}</p>{trio}</section>"
@@ -182,7 +201,8 @@ def _kept_chart(report: Mapping[str, Any]) -> str:
     for percent in (0, 25, 50, 75, 100):
         y = top + inner * (1 - percent / 100)
         parts.append(
-            f"<line x1={left} x2={width} y1={y:.1f} y2={y:.1f} stroke='var(--line)'/><text x=4 y={y + 4:.1f}>{percent} %</text>"
+            f"<line x1={left} x2={width} y1={y:.1f} y2={y:.1f} stroke='var(--line)'/><text x=4 "
+            f"y={y + 4:.1f}>{percent} %</text>"
         )
     colours = {task["id"]: TASK_COLOURS[number % 3] for number, task in enumerate(report["tasks"])}
     titles = {task["id"]: task["title"] for task in report["tasks"]}
@@ -196,11 +216,13 @@ def _kept_chart(report: Mapping[str, Any]) -> str:
         )
         if task != previous:
             parts.append(
-                f"<text x={x:.1f} y=14 style='fill:{colour};font-weight:600'>{html.escape(titles.get(task, task))}</text>"
+                f"<text x={x:.1f} y=14 style='fill:{colour};font-weight:600'>{html.escape(titles.get(task, task))}"
+                "</text>"
             )
             previous = task
     parts.append(
-        f"<text x={left} y={height - 6}>frame 0</text><text x={width} y={height - 6} text-anchor=end>frame {len(shares) - 1}</text>"
+        f"<text x={left} y={height - 6}>frame 0</text><text x={width} y={height - 6} text-anchor=end>frame "
+        f"{len(shares) - 1}</text>"
     )
     return f"<svg viewBox='0 0 {width} {height}' role=img aria-label='tokens kept per frame'>{''.join(parts)}</svg>"
 
@@ -230,7 +252,10 @@ def _stage_chart(report: Mapping[str, Any]) -> str:
         parts.append(
             f"<text x={left + (width - left - 70) * longest / top + 8:.1f} y={y + row / 2:.1f}>{values}</text>"
         )
-    return f"<svg viewBox='0 0 {width + 60} {len(stages) * row + 8}' role=img aria-label='time per stage'>{''.join(parts)}</svg>"
+    return (
+        f"<svg viewBox='0 0 {width + 60} {len(stages) * row + 8}' role=img aria-label='time per "
+        f"stage'>{''.join(parts)}</svg>"
+    )
 
 
 def _table(report: Mapping[str, Any]) -> str:
@@ -242,16 +267,22 @@ def _table(report: Mapping[str, Any]) -> str:
             else " / ".join(f"{count:.0f}" for count in dict.fromkeys(task["kept_tokens"]))
         )
         rows.append(
-            f"<tr style='--mine:{TASK_COLOURS[number % 3]}'><td><span class=dot></span>{html.escape(task['title'])}</td>"
-            f"<td>{task['frames']}</td><td>{_percent(task['kept_share'])}</td><td>{blocks} of {task['total_tokens']}</td>"
+            f"<tr style='--mine:{TASK_COLOURS[number % 3]}'><td><span class=dot>"
+            f"</span>{html.escape(task['title'])}</td>"
+            f"<td>{task['frames']}</td><td>{_percent(task['kept_share'])}</td><td>{blocks} of "
+            f"{task['total_tokens']}</td>"
             f"<td>{_pair(task['detect_milliseconds'])}</td><td>{_pair(task['stamp_to_result_milliseconds'])}</td>"
             f"<td>{_pair(task['overhead_milliseconds'])}</td></tr>"
         )
     head = (
-        "<tr><th>task</th><th>frames</th><th>kept</th><th>tokens kept per gate</th><th>detect, ms</th><th>stamp to result, ms</th>"
+        "<tr><th>task</th><th>frames</th><th>kept</th><th>tokens kept per gate</th><th>detect, ms</th>"
+        "<th>stamp to result, ms</th>"
         "<th>node's overhead, ms</th></tr>"
     )
-    return f"<table>{head}{''.join(rows)}</table><p class=soft style='margin:10px 0 0'>Median / 95th percentile. Frames that posed for a picture are left out of the times.</p>"
+    return (
+        f"<table>{head}{''.join(rows)}</table><p class=soft style='margin:10px 0 0'>Median / 95th percentile. "
+        "Frames that posed for a picture are left out of the times.</p>"
+    )
 
 
 def _footer(report: Mapping[str, Any]) -> str:

@@ -86,7 +86,11 @@ def quantiles(values: list[float]) -> dict[str, float | None]:
 def table(report: dict[str, Any]) -> str:
     """The numbers as text, one line per task."""
     head = f"{'task':<28} {'frames':>6} {'kept':>7} {'detect ms':>14} {'stamp to result ms':>20} {'overhead ms':>13}"
-    lines = [head, f"{'':<28} {'':>6} {'tokens':>7} {'median / p95':>14} {'median / p95':>20} {'median':>13}", "-" * len(head)]
+    lines = [
+        head,
+        f"{'':<28} {'':>6} {'tokens':>7} {'median / p95':>14} {'median / p95':>20} {'median':>13}",
+        "-" * len(head),
+    ]
     for task in report["tasks"]:
         share = "-" if task["kept_share"] is None else f"{100 * task['kept_share']:.1f} %"
         lines.append(

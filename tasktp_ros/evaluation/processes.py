@@ -1,6 +1,7 @@
 """The nodes of a demonstration as child processes: started, watched and always put away."""
 
 import contextlib
+import ctypes
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ from types import TracebackType
 from tasktp_ros.errors import TaskTPError
 
 END_SECONDS = 3.0
+SET_PARENT_DEATH_SIGNAL = 1
 
 
 class ProcessError(TaskTPError):
@@ -40,7 +42,12 @@ class Nodes:
         with self.log(name).open("wb") as log:
             # A session of its own: Ctrl-C then reaches the parent, which ends its children in order.
             self.running[name] = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     def log(self, name: str) -> Path:
@@ -79,6 +86,12 @@ class Nodes:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this child should its parent be killed without a chance to put it away (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def _how(status: int) -> str:

@@ -1,7 +1,7 @@
 """The demonstration's eye and mouth on the ROS graph: sends task goals, keeps what comes back, takes pictures.
 
-Pictures need topics that perception only fills while someone listens, so they are subscribed to for single frames; those
-frames are marked, because drawing for a spectator costs time that a robot would not spend.
+Pictures need topics that perception only fills while someone listens, so they are subscribed to for single frames;
+those frames are marked, because drawing for a spectator costs time that a robot would not spend.
 """
 
 import time
@@ -35,7 +35,7 @@ LATCHED = QoSProfile(
 class FrameResult:
     """What arrived for one frame; times in milliseconds.
 
-    stamp_to_result: from the image's stamp to the arrival of its detections.  overhead: the perception node's own share,
+    stamp_to_result: from the image's stamp to the arrival of its detections.  overhead: the perception node's share,
     message received to detections published without detecting.  posed: a picture was being taken.
     """
 

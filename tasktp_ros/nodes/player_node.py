@@ -1,6 +1,6 @@
 """Publishes the frames of a source as a camera would, and keeps books of the detections that answer.
 
-Lock step makes a replay repeatable on any machine: the next frame leaves when the result of the last one has arrived, so
+Lock step makes a replay repeatable on any machine: the next frame leaves when the result of the last has arrived, so
 no frame is dropped and scores do not depend on speed. A rate instead behaves like a real camera.
 """
 
@@ -44,7 +44,10 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "results_type": ("vision_msgs/msg/Detection2DArray", "type of the answers; any message that begins with a header"),
     "timeout": (10.0, "seconds to wait for a result in lock step, and for the last ones at the end"),
     "wait": (60.0, "seconds to wait for a subscriber (and in lock step a publisher of results) before the first frame"),
-    "stamps": ("unique", "unique = the source's, moved on where one repeats; source = untouched; now = time of publishing"),
+    "stamps": (
+        "unique",
+        "unique = the source's, moved where one repeats; source = untouched; now = time of publishing",
+    ),
     "loop": (False, "start again at the end, until stopped"),
     "stop_after": (0, "frames to play at most; 0 = all"),
     "summary": ("", "file that gets the summary as JSON; empty = only the log"),
@@ -77,7 +80,8 @@ class Settings:
             descriptor = ParameterDescriptor(description=description, read_only=True, dynamic_typing=True)
             value = node.declare_parameter(name, default, descriptor).value
             wanted = type(default)
-            if isinstance(value, bool) != (wanted is bool) or not isinstance(value, (wanted, int) if wanted is float else wanted):
+            fits = isinstance(value, (float, int) if wanted is float else wanted)
+            if not fits or isinstance(value, bool) != (wanted is bool):
                 raise DataError(f"parameter {name} is {value!r}: expected a {wanted.__name__} ({description})")
             values[name] = wanted(value)
         for name in ("rate", "timeout", "wait", "stop_after"):
@@ -115,7 +119,12 @@ class Player:
     """One replay of one source."""
 
     def __init__(
-        self, node: Node, executor: SingleThreadedExecutor, settings: Settings, source: FrameSource, stop: threading.Event
+        self,
+        node: Node,
+        executor: SingleThreadedExecutor,
+        settings: Settings,
+        source: FrameSource,
+        stop: threading.Event,
     ) -> None:
         self.node, self.executor, self.settings, self.source, self.stop = node, executor, settings, source, stop
         self.book = ReplayBook()
@@ -166,7 +175,7 @@ class Player:
         if not answered and not self.stop.is_set():
             self.book.give_up(sent)
             self.node.get_logger().warning(
-                f"no result for frame {sent.number} (stamp {sent.stamp_ns} ns) within {self.settings.timeout} s: going on"
+                f"no result for frame {sent.number} (stamp {sent.stamp_ns} ns) in {self.settings.timeout} s: going on"
             )
 
     def _frames(self) -> Iterator[tuple[Frame, bytes, int]]:

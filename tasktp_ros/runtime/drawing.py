@@ -123,7 +123,7 @@ def _write_label(
     left = int(np.clip(round(float(box[0])), 0, max(0, width - label_width)))
     for top in (round(float(box[1])) - label_height, round(float(box[1])), round(float(box[3]))):
         place = (left, top, left + label_width, top + label_height)
-        if 0 <= top and place[3] <= height and not any(_overlap(place, other) for other in taken):
+        if top >= 0 and place[3] <= height and not any(_overlap(place, other) for other in taken):
             break
     else:
         return

@@ -3,6 +3,7 @@
 Arguments: leave out every n-th answer (0 = none), answer every image so many times.
 """
 
+import contextlib
 import sys
 
 import rclpy
@@ -22,7 +23,8 @@ def main() -> None:
     def answer(message: Image) -> None:
         nonlocal seen
         seen += 1
-        node.get_logger().info(f"image {message.header.stamp.sec}.{message.header.stamp.nanosec:09d} mean {sum(message.data[:30])}")
+        stamp = message.header.stamp
+        node.get_logger().info(f"image {stamp.sec}.{stamp.nanosec:09d} mean {sum(message.data[:30])}")
         if leave_out and seen % leave_out == 0:
             return
         for _ in range(times):
@@ -30,10 +32,8 @@ def main() -> None:
 
     node.create_subscription(Image, "image", answer, QoSProfile(depth=50))
     node.get_logger().info("listening")
-    try:
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
 
 
 if __name__ == "__main__":

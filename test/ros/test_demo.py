@@ -33,7 +33,9 @@ class Demo:
 
     def __init__(self, *arguments: object) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), environment.get("PYTHONPATH", "")]).rstrip(
+            os.pathsep
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tasktp_ros.cli.main", "demo", *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
@@ -74,11 +76,15 @@ def demo() -> Iterator[type[Demo]]:
 
 
 def gone(pids: dict[str, int]) -> bool:
-    return not any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids.values())
+    return not any(
+        Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids.values()
+    )
 
 
 def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp_path):
-    status, out, errors = demo("--source", folder, "--output", tmp_path / "out", "--results", tmp_path / "r.json").finish()
+    status, out, errors = demo(
+        "--source", folder, "--output", tmp_path / "out", "--results", tmp_path / "r.json"
+    ).finish()
     assert status == 0, errors
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["frames"] == report["player"]["frames_sent"] == FRAMES
@@ -95,7 +101,9 @@ def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp
     assert tasks["find_chair"]["categories"] == ["chair"]
     assert all(0 < share <= 1 for share in report["values"]["kept_share"])
     assert all(value > 0 for value in report["values"]["overhead_milliseconds"])
-    assert str(tmp_path) not in json.dumps({**report, "command": ""}), "numbers that are kept name no folders of this machine"
+    assert str(tmp_path) not in json.dumps({**report, "command": ""}), (
+        "numbers that are kept name no folders of this machine"
+    )
     page = (tmp_path / "out" / "index.html").read_text()
     assert "untrained" in page
     assert "random weights" in page
@@ -127,6 +135,13 @@ def test_a_signal_ends_the_demonstration_and_all_its_nodes(demo, folder, tmp_pat
     status, _, errors = running.finish()
     assert status == 130
     assert "Traceback" not in errors
+    eventually(lambda: gone(pids), "all nodes end")
+
+
+def test_no_node_outlives_a_killed_demonstration(demo, folder, tmp_path):
+    running = demo("--source", folder, "--output", tmp_path / "out")
+    pids = eventually(lambda: found if len(found := running.nodes()) == 3 else None, "all nodes run", 60)
+    running.process.kill()
     eventually(lambda: gone(pids), "all nodes end")
 
 

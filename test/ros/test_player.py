@@ -70,7 +70,9 @@ def video(path: Path) -> Path:
 
 
 @pytest.fixture
-def play(start: Callable[..., NodeProcess], tmp_path: Path) -> Callable[..., tuple[dict[str, Any], NodeProcess, NodeProcess]]:
+def play(
+    start: Callable[..., NodeProcess], tmp_path: Path
+) -> Callable[..., tuple[dict[str, Any], NodeProcess, NodeProcess]]:
     """Play a source before an echo to its end; the summary, the player and the echo."""
 
     def play(source: Path, *, leave_out: int = 0, answers: int = 1, **parameters: Any):
@@ -155,7 +157,7 @@ def test_a_loop_goes_on_with_new_stamps_until_enough_were_played(play, tmp_path)
 
 
 def test_at_a_rate_frames_do_not_wait_for_results(play, tmp_path):
-    summary, _, echo = play(bag(tmp_path / "walk", stamps()), rate=20, leave_out=2, timeout=0.5)
+    summary, _, _ = play(bag(tmp_path / "walk", stamps()), rate=20, leave_out=2, timeout=0.5)
     assert (summary["frames_sent"], summary["results_received"], summary["lost"], summary["timeouts"]) == (8, 4, 4, 0)
     assert summary["seconds"] >= 6 / 20, "frames must not leave faster than the rate"
 
