@@ -157,19 +157,19 @@ def _watch(observer: "DemoObserver", nodes: "Nodes", count: int, progress: Any) 
 
 
 def _begin(observer: "DemoObserver", nodes: "Nodes") -> None:
-    """Send the first goal as soon as the task manager is active, which its first task shows.
+    """Send the first goal once perception is there and the task manager is active, which its first task shows.
 
     That goal wants everything, as no goal at all does, so no new task need follow from it.
     """
     from tasktp_ros.evaluation.processes import ProcessError
 
     deadline = time.monotonic() + FIRST_RESULT_SECONDS
-    while observer.task_id is None:
+    while observer.task_id is None or not observer.connected():
         nodes.check(*nodes.running)
         observer.spin(0.1)
         if time.monotonic() > deadline:
             raise ProcessError(
-                f"no task manager came up within {FIRST_RESULT_SECONDS:.0f} s: {nodes.last_words('task_manager')}"
+                f"no task manager or perception came up within {FIRST_RESULT_SECONDS:.0f} s: {nodes.last_words('perception')}"
             )
     observer.spin(0.3)
     _send(observer, 0)

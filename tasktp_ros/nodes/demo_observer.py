@@ -120,6 +120,10 @@ class DemoObserver:
         goal = TaskGoal(id=goal_id, text=text, categories=categories, action=TaskGoal.START, priority=priority)
         self._goals.publish(goal)
 
+    def connected(self) -> bool:
+        """Whether both kinds of results have a sender: what it sends before that is not seen here."""
+        return all(self.node.count_publishers(topic) > 0 for topic in ("detections", "pruning"))
+
     def pose(self) -> None:
         """Start to take a picture; `picture` has it once all its parts have arrived."""
         if self._picture_topics:
