@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tasktp_ros.runtime.threads import wait_asleep
+
+wait_asleep()
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

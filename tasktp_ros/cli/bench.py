@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.precision,
                 arguments.candidates,
                 not arguments.no_peer,
-                progress.update,
+                lambda: progress.update(),
             )
     except ValueError as error:
         raise InputError(str(error)) from error
@@ -88,8 +88,9 @@ def table(rows: "list[SpeedRow]", setting: dict) -> str:
     width = max(len(row.name) for row in rows)
     names = [name for name, _ in COLUMNS]
     lines = [
-        "{size}, image {image[0]} x {image[1]}, {device} ({threads} threads), {precision}, "
-        "medians of {rounds}".format(**setting),
+        "{size}, image {image[0]} x {image[1]}, {device} ({threads} threads), {precision}, medians of {rounds}".format(
+            **setting
+        ),
         "",
         f"{'milliseconds':{width}}  kept  total   x  " + " ".join(f"{name:>7}" for name in names),
     ]

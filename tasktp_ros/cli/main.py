@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tasktp_ros import __version__
 from tasktp_ros.errors import TaskTPError
+from tasktp_ros.runtime.threads import wait_asleep
 
 COMMANDS = {
     "detect": "tasktp_ros.cli.detect",
@@ -18,6 +19,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the process's exit status: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    wait_asleep()
     parsed = _parser().parse_args(arguments)
     try:
         return int(parsed.run(parsed))

@@ -83,7 +83,7 @@ def measure_speed(
     precision: str = "auto",
     candidates: int = 100,
     peer: bool = True,
-    on_round: Callable[[], None] = lambda: None,
+    on_round: Callable[[], object] = lambda: None,
 ) -> tuple[list[SpeedRow], str, str]:
     """Time random networks of one size on one image.
 
@@ -194,7 +194,9 @@ def _summarise(contender: _Contender, rows: Sequence[tuple[dict[str, float], flo
     names = list(rows[0][0])
     stages = {name: statistics.median(row[0].get(name, 0.0) for row in rows) for name in names}
     total = stages.pop("total")
-    gflops = contender.gflops if "total" in contender.gflops else contender.gflops | {
-        "total": sum(contender.gflops.values())
-    }
+    gflops = (
+        contender.gflops
+        if "total" in contender.gflops
+        else contender.gflops | {"total": sum(contender.gflops.values())}
+    )
     return SpeedRow(contender.name, rows[-1][1], total, stages, gflops, rows[-1][2], contender.parameters)

@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tasktp_ros.runtime.threads import wait_asleep
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE = 1.2
 """Seconds a node has to put things away; what still runs then (a long detection) is left to the operating system."""
@@ -31,6 +33,7 @@ def run_node(create_node: Callable[[], Any], arguments: Sequence[str] | None = N
         1 when the node could not be made. Otherwise the process ends here with status 0 once the node is put away:
         taking apart the interpreter with everything torch has loaded would take longer than a robot waits.
     """
+    wait_asleep()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     host = _NodeThread(create_node, arguments)
     host.start()

@@ -30,7 +30,7 @@ class DetectorConfig:
     pyramid_channels: int = 256
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     regions: RoIConfig = field(default_factory=RoIConfig)
-    input_size: InputSize = InputSize(short=800, long=1333)
+    input_size: InputSize = field(default_factory=lambda: InputSize(short=800, long=1333))
 
 
 def nano() -> DetectorConfig:
