@@ -84,11 +84,9 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Pic
     title = "The task decides where a robot looks"
     body = [
         f"<h1>{title}</h1>",
-        "<p class=soft>A camera's frames went through ROS 2 to the detector. On the way the robot was told "
-        "three times what it "
-        "is to do. Gates between the transformer blocks drop the image tokens that cannot matter for the "
-        "task: dark squares "
-        "below were not computed.</p>",
+        "<p class=soft>A camera's frames went through ROS 2 to the detector. On the way the robot was told three times "
+        "what it is to do. Gates between the transformer blocks drop the image tokens that cannot matter for the task: "
+        "the darker a square below, the fewer blocks computed it.</p>",
         _warning(report),
         _facts(report),
         "<h2>Three goals, one walk</h2>",
@@ -121,11 +119,8 @@ def _warning(report: Mapping[str, Any]) -> str:
     if not report["untrained"]:
         return ""
     return (
-        f"<p class=warn><b>{html.escape(report['model'])}.</b> This model has random weights: its boxes, "
-        "names and choice of "
-        "tokens mean nothing yet. What is real here is the path from camera to result, its timing, and that "
-        "fewer kept tokens "
-        "cost less.</p>"
+        f"<p class=warn><b>{html.escape(report['model'])}.</b> This model has random weights: its boxes, names and "
+        "choice of tokens mean nothing yet. What is real here is the path from camera to result and its timing.</p>"
     )
 
 
