@@ -91,6 +91,10 @@ class DemoObserver:
         self.node = Node("demo")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
+        # Subscriptions that come and go have cost messages of others in the same executor: they get their own.
+        self._photographer = Node("demo_photographer")
+        self._photo_executor = SingleThreadedExecutor()
+        self._photo_executor.add_node(self._photographer)
         self._everything = everything
         self.frames: list[FrameResult] = []
         self._by_stamp: dict[int, FrameResult] = {}
@@ -107,12 +111,16 @@ class DemoObserver:
         """Handle what arrives within the given time."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
+            if self._picture_topics:
+                self._photo_executor.spin_once(timeout_sec=0.0)
+                left = min(left, 0.005)
             self._executor.spin_once(timeout_sec=left)
 
     def close(self) -> None:
         """Leave the graph."""
-        self._executor.shutdown(timeout_sec=1.0)
-        self.node.destroy_node()
+        for executor, node in ((self._executor, self.node), (self._photo_executor, self._photographer)):
+            executor.shutdown(timeout_sec=1.0)
+            node.destroy_node()
         rclpy.try_shutdown()
 
     def send_goal(self, goal_id: str, text: str, categories: list[str], priority: int) -> None:
@@ -135,7 +143,7 @@ class DemoObserver:
             def remember(message: Image, keep: dict[int, Any] = keep) -> None:
                 keep[_stamp(message)] = message
 
-            self._picture_topics.append(self.node.create_subscription(Image, topic, remember, profile))
+            self._picture_topics.append(self._photographer.create_subscription(Image, topic, remember, profile))
 
     def picture(self, task_id: str) -> Picture | None:
         """The picture of a frame seen under `task_id`, as soon as one is complete; ends the posing then."""
@@ -150,7 +158,7 @@ class DemoObserver:
     def stop_posing(self) -> None:
         """Let go of the picture topics."""
         for subscription in self._picture_topics:
-            self.node.destroy_subscription(subscription)
+            self._photographer.destroy_subscription(subscription)
         self._picture_topics, self._parts = [], {}
 
     def _assemble(self, stamp_ns: int) -> Picture:
