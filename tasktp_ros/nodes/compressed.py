@@ -4,6 +4,7 @@ A decoder turns a truncated JPEG into grey pixels without a word, allocates what
 by EXIF tags, after which boxes no longer fit the camera's pixels. So the size and the end mark are read first.
 """
 
+import contextlib
 import struct
 from typing import Any
 
@@ -42,7 +43,9 @@ def decode(data: memoryview, format_name: str = "") -> NDArray[np.uint8]:
         raise InputError(
             f"the compressed image claims {width} x {height} pixels; expected 1 to {MOST_PIXELS:,} in total"
         )
-    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    pixels: Any = None
+    with contextlib.suppress(cv2.error):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         raise InputError(f"the compressed image (format {shown!r}, {len(data)} bytes) cannot be decoded")
     rgb: NDArray[np.uint8] = pixels[:, :, ::-1]
@@ -53,8 +56,10 @@ def _size(beginning: bytes, data: memoryview, shown: str) -> tuple[int, int]:
     """Return (height, width) as the file states them, having checked that the file's end is there."""
     if beginning.startswith(_PNG):
         _check_end(data, b"IEND", "PNG")
+        if len(data) < 33:
+            raise InputError(f"the PNG image of {len(data)} bytes has no header")
         width, height = struct.unpack(">II", beginning[16:24])
-        if len(data) > 24 and data[24] > 8:
+        if data[24] > 8:
             raise InputError(f"the PNG image has {data[24]} bits per channel; expected 8-bit colour or grey")
         return height, width
     if beginning.startswith(_JPEG):

@@ -30,13 +30,21 @@ def explain_mismatches(node: Node, topic: str, expected: Sequence[str], profile:
     sentences = []
     for publisher in node.get_publishers_info_by_topic(topic):
         sender = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+        if "UNKNOWN" in sender:
+            sender = "a node that is still being discovered"
         if publisher.topic_type not in expected:
             sentences.append(f"{sender} sends {publisher.topic_type} on {topic}, expected {' or '.join(expected)}")
             continue
         compatibility, reason = qos_check_compatible(publisher.qos_profile, profile)
         if compatibility == QoSCompatibility.ERROR:
-            sentences.append(f"{sender} and this node cannot agree on the QoS of {topic}: {reason.strip().rstrip(';')}")
+            sentences.append(f"{sender} and this node cannot agree on the QoS of {topic}: {_plain(reason)}")
     return sentences
+
+
+def _plain(reason: str) -> str:
+    """Return the middleware's list of reasons without its level marks."""
+    parts = (part.strip().removeprefix("ERROR:").strip() for part in reason.split(";"))
+    return ", ".join(part for part in parts if part and not part.startswith("WARNING"))
 
 
 class CameraHealth:

@@ -4,41 +4,47 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-pytest.importorskip("tasktp_ros.msg", reason="the messages of this package are not built (make setup)")
+if TYPE_CHECKING:  # without ROS the tests here are skipped, each module with its reason, when it imports the harness
+    from harness import DiagnosticsListener, NodeProcess, Robot
 
 os.environ["ROS_DOMAIN_ID"] = str(random.randrange(1, 100))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
-from harness import FAKE_PERCEPTION, DiagnosticsListener, NodeProcess, Robot  # noqa: E402
-
 
 @pytest.fixture(scope="session")
-def robot() -> Iterator[Robot]:
+def robot() -> Iterator["Robot"]:
+    from harness import Robot
+
     robot = Robot()
     yield robot
     robot.close()
 
 
 @pytest.fixture
-def diagnostics(robot: Robot) -> Iterator[DiagnosticsListener]:
+def diagnostics(robot: "Robot") -> Iterator["DiagnosticsListener"]:
+    from harness import DiagnosticsListener
+
     listener = DiagnosticsListener(robot)
     yield listener
     listener.close()
 
 
 @pytest.fixture
-def start(robot: Robot, tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
+def start(robot: "Robot", tmp_path: Path) -> Iterator[Callable[..., "NodeProcess"]]:
     """Start node processes that end with the test; parameters are given as keywords."""
+    from harness import FAKE_PERCEPTION, NodeProcess
+
     running: list[NodeProcess] = []
     robot.forget_servers()
 
     def start(program: Any = (FAKE_PERCEPTION,), *arguments: str, **parameters: Any) -> NodeProcess:
-        running.append(NodeProcess(tmp_path / f"node{len(running)}.log", program, *ros_arguments(parameters), *arguments))
+        running.append(
+            NodeProcess(tmp_path / f"node{len(running)}.log", program, *ros_arguments(parameters), *arguments)
+        )
         return running[-1]
 
     yield start
@@ -48,8 +54,10 @@ def start(robot: Robot, tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
 
 
 @pytest.fixture(scope="module")
-def fake(robot: Robot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+def fake(robot: "Robot", tmp_path_factory: pytest.TempPathFactory) -> Iterator["NodeProcess"]:
     """One active perception node with a fake detector, shared by the tests of a module."""
+    from harness import FAKE_PERCEPTION, NodeProcess
+
     parameters = {"model": "fake", "autostart": True, "diagnostics_period": 0.1, "no_frames_after": 0.5}
     process = NodeProcess(tmp_path_factory.mktemp("fake") / "log", [FAKE_PERCEPTION], *ros_arguments(parameters))
     process.says("ready after")

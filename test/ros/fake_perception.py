@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tasktp_ros.errors import ModelError
+from tasktp_ros.errors import ModelError, TaskError
 from tasktp_ros.nodes.process import run_node
 from tasktp_ros.tasks.vocabulary import COCO, Task, resolve_categories
 
@@ -32,7 +32,10 @@ class FakeDetector:
 
     def set_task(self, categories: Any, *, task_id: str = "", revision: int = 0, threshold: Any = None) -> Task:
         chosen = resolve_categories(categories, COCO)
-        self.task = Task(chosen, task_id, revision, 0.5 if threshold is None else threshold)
+        threshold = 0.5 if threshold is None else threshold
+        if not 0.0 < threshold < 1.0:
+            raise TaskError(f"the prune threshold must be between 0 and 1, got {threshold}")
+        self.task = Task(chosen, task_id, revision, threshold)
         return self.task
 
     def warm_up(self, height: int, width: int) -> None:

@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("tasktp_ros.msg", reason="the messages of this package are not built (make setup)")
+
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
@@ -102,10 +107,10 @@ class NodeProcess:
 class Robot:
     """The rest of the robot: camera, lifecycle manager, parameter client, listener."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "robot") -> None:
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
-        self.node = rclpy.create_node("robot", context=self.context)
+        self.node = rclpy.create_node(name, context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._clients: dict[str, Any] = {}
@@ -261,6 +266,29 @@ def picture(
     message.header.stamp.nanosec = 5
     message.data.frombytes(np.full(height * width * channels, value, np.uint8).tobytes())
     return message
+
+
+def connect(camera: Any, answers: Listener) -> None:
+    """Publish until the first frame is answered, then empty the line."""
+
+    def answered() -> bool:
+        camera.publish(picture())
+        try:
+            answers.next(0.2)
+        except AssertionError:
+            return False
+        return True
+
+    eventually(answered, "an answer to a frame")
+    eventually(lambda: not _more(answers), "the line is empty")
+
+
+def _more(answers: Listener) -> bool:
+    try:
+        answers.next(0.3)
+    except AssertionError:
+        return False
+    return True
 
 
 def _named(name: str, value: Any) -> Any:

@@ -1,0 +1,340 @@
+"""Frames in, results out: headers, pictures, several cameras, tasks, and what cameras may send by mistake."""
+
+import array
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from harness import (
+    BEST_EFFORT,
+    FAKE_PERCEPTION,
+    LATCHED,
+    DiagnosticsListener,
+    Listener,
+    NodeProcess,
+    Robot,
+    connect,
+    eventually,
+    picture,
+)
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from tasktp_ros.msg import PruningStats, TaskCategories
+from vision_msgs.msg import Detection2DArray
+
+Start = Callable[..., NodeProcess]
+
+
+@pytest.fixture(scope="module")
+def tasks(robot: Robot) -> Any:
+    return robot.speaker(TaskCategories, "task_categories", LATCHED)
+
+
+@pytest.fixture
+def detections(robot: Robot, fake: NodeProcess) -> Iterator[Listener]:
+    listener = robot.listen(Detection2DArray, "detections").connected()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def statistics(robot: Robot, fake: NodeProcess) -> Iterator[Listener]:
+    listener = robot.listen(PruningStats, "pruning").connected()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def camera(robot: Robot, fake: NodeProcess, detections: Listener) -> Iterator[Any]:
+    with robot.camera() as publisher:
+        connect(publisher, detections)
+        yield publisher
+
+
+def look_for(robot: Robot, *names: str) -> None:
+    assert robot.set(categories=list(names) or [""]) == ""
+
+
+def test_every_result_carries_the_header_of_its_image(robot: Robot, camera: Any, detections: Listener) -> None:
+    look_for(robot, "cup", "sink")
+    instances = robot.listen(Image, "instances").connected()
+    masks = robot.listen(Image, "token_mask", BEST_EFFORT).connected()
+    statistics = robot.listen(PruningStats, "pruning").connected()
+    time.sleep(0.3)
+    for number in (3, 4, 5):
+        sent = picture(number, height=24, width=32)
+        camera.publish(sent)
+        found = detections.next()
+        assert found.header == sent.header
+        assert [one.header for one in found.detections] == [sent.header] * 2
+        for listener in (instances, masks, statistics):
+            assert listener.next().header == sent.header
+    for listener in (instances, masks, statistics):
+        listener.close()
+
+
+def test_boxes_are_centre_and_size_in_pixels_of_the_image(robot: Robot, camera: Any, detections: Listener) -> None:
+    look_for(robot, "cup")
+    camera.publish(picture(height=24, width=32))
+    (one,) = detections.next().detections
+    assert one.results[0].hypothesis.class_id == "cup" and one.id == ""
+    assert one.results[0].hypothesis.score == pytest.approx(0.9)
+    box = one.bbox
+    assert (box.center.position.x, box.center.position.y, box.size_x, box.size_y) == (15.0, 11.0, 28.0, 18.0)
+
+
+def test_nothing_found_is_an_empty_array(robot: Robot, camera: Any, detections: Listener) -> None:
+    look_for(robot)
+    camera.publish(picture(9))
+    answer = detections.next()
+    assert list(answer.detections) == [] and answer.header.stamp.sec == 9
+
+
+def test_masks_come_as_one_picture_of_numbers_and_tokens_as_a_grey_one(robot: Robot, camera: Any) -> None:
+    look_for(robot, "cup", "sink")
+    instances = robot.listen(Image, "instances").connected()
+    masks = robot.listen(Image, "token_mask", BEST_EFFORT).connected()
+    time.sleep(0.3)
+    camera.publish(picture(height=6, width=4))
+    numbers, tokens = instances.next(), masks.next()
+    assert (numbers.encoding, numbers.height, numbers.width, numbers.step) == ("16UC1", 6, 4, 8)
+    assert np.all(np.frombuffer(numbers.data, np.uint16) == 2)
+    assert (tokens.encoding, tokens.height, tokens.width, tokens.step) == ("mono8", 6, 4, 4)
+    assert set(tokens.data) == {191}
+    instances.close()
+    masks.close()
+
+
+def test_statistics_name_task_tokens_and_times(
+    robot: Robot, tasks: Any, camera: Any, detections: Listener, statistics: Listener, diagnostics: DiagnosticsListener
+) -> None:
+    tasks.publish(TaskCategories(task_id="dishes", names=["sink", "cup"], revision=7, prune_threshold=0.75))
+    diagnostics.says("task", "task 'dishes': looking for cup, sink")
+    statistics.clear()
+    camera.publish(picture())
+    told = statistics.next()
+    assert (told.camera, told.model, told.task_id, told.task_revision) == ("image", "fake (untrained)", "dishes", 7)
+    assert list(told.categories) == ["cup", "sink"] and told.prune_threshold == 0.75
+    assert told.total_tokens == 4 and list(told.kept_tokens) == [2, 1]
+    assert 0.0 <= told.detect_milliseconds <= told.latency_milliseconds < 10_000
+    assert told.frames > 0 and list(told.stage_names) == ["detect", "total"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (TaskCategories(task_id="zoo", names=["cup", "unicorn"]), "unknown categories 'unicorn'"),
+        (TaskCategories(task_id="zoo", names=[""]), "unknown categories ''"),
+        (TaskCategories(task_id="zoo", names=["cup"], vocabulary="scannet"), "for the vocabulary 'scannet'"),
+        (TaskCategories(task_id="zoo", names=["cup"], prune_threshold=1.5), "threshold"),
+        (TaskCategories(task_id="zoo", names=["cup"], prune_threshold=float("nan")), "threshold"),
+    ],
+)
+def test_a_task_that_cannot_be_done_is_reported_and_the_task_before_stays(
+    robot: Robot,
+    tasks: Any,
+    camera: Any,
+    detections: Listener,
+    diagnostics: DiagnosticsListener,
+    message: TaskCategories,
+    reason: str,
+) -> None:
+    look_for(robot, "book")
+    tasks.publish(message)
+    report = diagnostics.says("task", reason)
+    assert "'zoo' refused" in report.message and "looking for book" in report.message and report.level == b"\x01"
+    camera.publish(picture())
+    assert [one.results[0].hypothesis.class_id for one in detections.next().detections] == ["book"]
+
+
+def test_duplicate_names_count_once_and_no_names_mean_all(
+    robot: Robot, tasks: Any, diagnostics: DiagnosticsListener
+) -> None:
+    tasks.publish(TaskCategories(names=["cup", "cup"], vocabulary="coco"))
+    diagnostics.says("task", "looking for cup")
+    tasks.publish(TaskCategories(task_id="patrol"))
+    diagnostics.says("task", "'patrol': looking for all 80 categories")
+
+
+def test_a_task_published_before_the_node_was_there_reaches_it(
+    robot: Robot, tasks: Any, start: Start, diagnostics: DiagnosticsListener
+) -> None:
+    tasks.publish(TaskCategories(task_id="early", names=["vase"]))
+    start((FAKE_PERCEPTION,), "-r", "__node:=late", model="fake", autostart=True, diagnostics_period=0.1)
+    diagnostics.says("late: task", "task 'early': looking for vase")
+
+
+def test_a_task_sender_that_is_not_latched_is_named(robot: Robot, diagnostics: DiagnosticsListener) -> None:
+    speaker = robot.speaker(TaskCategories, "task_categories")
+    report = diagnostics.says("task", "cannot agree on the QoS")
+    assert "/robot" in report.message and "Volatile publisher and transient local subscription" in report.message
+    robot.node.destroy_publisher(speaker)
+
+
+BAD_IMAGES = {
+    "empty": (lambda: picture(height=0, width=0), "empty: 0 x 0"),
+    "truncated": (lambda: _changed(data=array.array("B", bytes(100))), "truncated: 100 bytes"),
+    "wrong step": (lambda: _changed(step=5), "step is 5 bytes"),
+    "giant": (lambda: _changed(height=10_000, width=10_000, step=30_000), "truncated"),
+    "unknown encoding": (lambda: _changed(encoding="klingon8"), "'klingon8' cannot be read without cv_bridge"),
+    "16 bit": (lambda: picture(encoding="16UC1", channels=2), "'16UC1' has more than 8 bits"),
+    "float": (lambda: picture(encoding="32FC1", channels=4), "'32FC1' has more than 8 bits"),
+    "a detection that raises": (lambda: picture(value=13), "thirteen brings bad luck"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_IMAGES)
+def test_a_bad_image_is_named_and_the_next_good_one_is_answered(
+    camera: Any, detections: Listener, diagnostics: DiagnosticsListener, fake: NodeProcess, kind: str
+) -> None:
+    make, reason = BAD_IMAGES[kind]
+    camera.publish(make())
+    report = diagnostics.says("camera image", reason)
+    assert report.level == b"\x02"
+    assert "no detections for a frame of /image: " in fake.log and reason in fake.log
+    camera.publish(picture(77))
+    assert detections.until(lambda answer: answer.header.stamp.sec == 77, "an answer to the good image")
+
+
+def test_odd_stamps_are_named_and_detected_all_the_same(
+    camera: Any, detections: Listener, diagnostics: DiagnosticsListener
+) -> None:
+    for stamp, sentence in [(1000, "stale"), (998, "time went back by 2.000 s"), (0, "no stamp (zero)")]:
+        sent = picture(stamp)
+        if stamp == 0:
+            sent.header.stamp.nanosec = 0
+        camera.publish(sent)
+        assert detections.next().header.stamp == sent.header.stamp
+        diagnostics.says("camera image", sentence)
+
+
+def test_no_frames_is_named_with_the_topic(fake: NodeProcess, diagnostics: DiagnosticsListener) -> None:
+    report = diagnostics.says("camera image", "no frames on /image for")
+    assert report.level == b"\x01"
+
+
+def test_a_sender_of_another_type_is_named(robot: Robot, fake: NodeProcess, diagnostics: DiagnosticsListener) -> None:
+    lidar = Robot("lidar")
+    try:
+        speaker = lidar.speaker(PointCloud2, "image")
+        report = diagnostics.says("camera image", "/lidar sends sensor_msgs/msg/PointCloud2 on /image, expected")
+        assert "no frames on /image" in report.message
+        lidar.node.destroy_publisher(speaker)
+    finally:
+        lidar.close()
+
+
+def test_the_model_says_that_it_is_untrained(fake: NodeProcess, diagnostics: DiagnosticsListener) -> None:
+    assert diagnostics.says("model", "untrained").level == b"\x01"
+    assert "model fake (untrained) on cpu" in fake.log
+
+
+def test_pictures_are_drawn_only_for_who_looks(robot: Robot, camera: Any, detections: Listener) -> None:
+    look_for(robot, "cup")
+    overlay = robot.listen(Image, "overlay", BEST_EFFORT).connected()
+    time.sleep(0.3)
+    camera.publish(picture(5, height=48, width=64))
+    drawn = overlay.next()
+    assert (drawn.encoding, drawn.height, drawn.width) == ("rgb8", 48, 64)
+    assert drawn.header == picture(5).header
+    overlay.close()
+    camera.publish(picture())
+    assert detections.next()
+
+
+def test_two_nodes_of_one_name_both_live_and_say_so(
+    robot: Robot, start: Start, diagnostics: DiagnosticsListener
+) -> None:
+    twins = [
+        start((FAKE_PERCEPTION,), "-r", "__node:=twin", model="fake", autostart=True, diagnostics_period=0.1)
+        for _ in range(2)
+    ]
+    report = diagnostics.says("twin: lifecycle", "2 nodes are named /twin")
+    assert report.level == b"\x01"
+    for twin in twins:
+        twin.says("2 nodes are named /twin")
+        assert twin.running
+
+
+def test_a_slow_detector_sees_the_newest_frame_and_counts_the_others(robot: Robot, start: Start) -> None:
+    start((FAKE_PERCEPTION,), "-r", "__ns:=/slow", model="unhurried", autostart=True)
+    detections = robot.listen(Detection2DArray, "/slow/detections").connected()
+    statistics = robot.listen(PruningStats, "/slow/pruning").connected()
+    with robot.camera("/slow/image") as camera:
+        connect(camera, detections)
+        statistics.clear()
+        for number in range(1, 41):
+            camera.publish(picture(number))
+            time.sleep(0.01)
+        last = detections.until(lambda answer: answer.header.stamp.sec == 40, "the newest frame").header
+        told = statistics.until(lambda one: one.header == last, "its statistics")
+    assert told.dropped_frames >= 20
+    detections.close()
+    statistics.close()
+
+
+def test_several_cameras_share_one_model_fairly(robot: Robot, start: Start, diagnostics: DiagnosticsListener) -> None:
+    process = start(
+        (FAKE_PERCEPTION,),
+        "-r",
+        "__ns:=/two",
+        model="unhurried",
+        autostart=True,
+        cameras="[front, left/image]",
+        diagnostics_period=0.1,
+    )
+    answers = {
+        name: robot.listen(Detection2DArray, f"/two/{name}/detections").connected() for name in ("front", "left/image")
+    }
+    statistics = robot.listen(PruningStats, "/two/left/image/pruning").connected()
+    with robot.camera("/two/front") as front, robot.camera("/two/left/image") as left:
+        connect(front, answers["front"])
+        connect(left, answers["left/image"])
+        for number in range(1, 61):
+            front.publish(picture(number))
+            if number % 10 == 0:
+                left.publish(picture(number))
+            time.sleep(0.01)
+        stamps = [answers["left/image"].next().header.stamp.sec for _ in range(2)]
+        assert stamps[0] <= stamps[1] <= 60, "the slow camera is served while the fast one floods"
+        assert statistics.next().camera == "left/image"
+        assert robot.set("/two/perception", enabled_cameras=["left/image"]) == ""
+        eventually(lambda: front.get_subscription_count() == 0, "the front camera is not read any more")
+        diagnostics.says("camera front", "not listening")
+        connect(left, answers["left/image"])
+    assert process.log.count("ready after") == 1
+    for listener in (*answers.values(), statistics):
+        listener.close()
+
+
+def test_compressed_images_are_understood_by_themselves(
+    robot: Robot, start: Start, diagnostics: DiagnosticsListener
+) -> None:
+    process = start(
+        (FAKE_PERCEPTION,),
+        "-r",
+        "__ns:=/jpeg",
+        model="fake",
+        autostart=True,
+        diagnostics_period=0.1,
+        no_frames_after=0.5,
+    )
+    detections = robot.listen(Detection2DArray, "/jpeg/detections").connected()
+    good = CompressedImage(format="jpeg", header=picture(4).header)
+    good.data = array.array("B", cv2.imencode(".jpg", np.full((24, 32, 3), 99, np.uint8))[1].tobytes())
+    process.says("ready after")
+    with robot.camera("/jpeg/image", CompressedImage, readers=0) as camera:
+        eventually(lambda: camera.publish(good) or not detections.messages.empty(), "an answer to a JPEG")
+        assert detections.next().header == good.header
+        camera.publish(CompressedImage(format="jpeg", data=good.data[:200], header=good.header))
+        diagnostics.says("camera image", "JPEG image is truncated")
+    detections.close()
+
+
+def _changed(**changes: Any) -> Image:
+    message = picture()
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
