@@ -71,5 +71,7 @@ def _topics(text: str) -> list[str]:
     value = yaml.safe_load(text)
     topics = [value] if isinstance(value, str) else value
     if not isinstance(topics, list) or not topics or not all(isinstance(topic, str) for topic in topics):
-        raise ValueError(f"launch argument cameras is {text!r}: expected topic names such as [/front/image, /rear/image]")
+        raise ValueError(
+            f"launch argument cameras is {text!r}: expected topic names such as [/front/image, /rear/image]"
+        )
     return topics
