@@ -73,7 +73,7 @@ def fill_image(message: Image, header: Any, encoding: str, pixels: NDArray[Any])
     message.is_bigendian = int(pixels.dtype.byteorder == ">")
     message.step = pixels.strides[0]
     del message.data[:]
-    message.data.frombytes(memoryview(pixels).cast("B"))
+    message.data.frombytes(pixels.data.cast("B"))
     return message
 
 

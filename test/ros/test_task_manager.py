@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from harness import LATCHED, DiagnosticsListener, Listener, NodeProcess, Robot, eventually
 from rclpy.qos import QoSProfile
-
 from tasktp_ros.msg import TaskCategories, TaskGoal
 
 Start = Callable[..., NodeProcess]
