@@ -17,6 +17,7 @@ from tasktp_ros.vision.adapter import (
 from tasktp_ros.vision.deformable import DeformableAttention
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
+from tasktp_ros.vision.upsample import Upsample2x
 from tasktp_ros.vision.vit import PatchEmbed, initialise_transformer, resize_position_embedding
 
 Maps: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -51,7 +52,7 @@ class Backbone(nn.Module):
         self.spm = SpatialPrior(dim, stem_width)
         last = INTERACTIONS - 1
         self.interactions = nn.Sequential(*(Interaction(dim, deformable_heads, i == last) for i in range(INTERACTIONS)))
-        self.up = nn.ConvTranspose2d(dim, dim, 2, 2)
+        self.up = Upsample2x(dim, dim)
         self.norm1, self.norm2, self.norm3, self.norm4 = (nn.BatchNorm2d(dim) for _ in range(4))
         self.initialise()
 

@@ -16,6 +16,7 @@ from torchvision.ops import batched_nms
 from tasktp_ros.vision.boxes import decode_boxes
 from tasktp_ros.vision.pyramid import ConvModule
 from tasktp_ros.vision.roi_align import pool_adaptive, pool_fixed
+from tasktp_ros.vision.upsample import Upsample2x, arrange
 
 BOX_STDS = (0.1, 0.1, 0.2, 0.2)
 
@@ -72,7 +73,7 @@ class MaskHead(nn.Module):
         super().__init__()
         widths = [channels] + [config.mask_channels] * config.mask_convs
         self.convs = nn.ModuleList(ConvModule(a, b, 3) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        self.upsample = nn.ConvTranspose2d(widths[-1], config.mask_channels, 2, 2)
+        self.upsample = Upsample2x(widths[-1], config.mask_channels)
         self.conv_logits = nn.Conv2d(config.mask_channels, num_classes, 1)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -81,21 +82,23 @@ class MaskHead(nn.Module):
 
     def forward(self, regions: Tensor) -> Tensor:
         """(K, channels, 14, 14) -> logits of every class (K, C, 28, 28)."""
-        return self.conv_logits(self.features(regions))
-
-    def features(self, regions: Tensor) -> Tensor:
-        """(K, channels, 14, 14) -> (K, mask_channels, 28, 28)."""
-        for conv in self.convs:
-            regions = F.relu(conv(regions), inplace=True)
-        return F.relu(self.upsample(regions), inplace=True)
+        return self.conv_logits(F.relu(self.upsample(self._convolve(regions)), inplace=True))
 
     def of_class(self, regions: Tensor, labels: Tensor) -> Tensor:
-        """Logits (K, 28, 28) of one class per region, labels (K,) int64: the rows of :meth:`forward` that are used."""
-        features = self.features(regions)
+        """Logits (K, 28, 28) of one class per region, labels (K,) int64: the rows of :meth:`forward` that are used.
+
+        Only these logits are put in their places, not the features they come from.
+        """
+        quads = F.relu(self.upsample.quads(self._convolve(regions)), inplace=True)
         weight = self.conv_logits.weight[labels].flatten(1)
-        logits = torch.bmm(weight.unsqueeze(1), features.flatten(2)).squeeze(1)
-        bias = cast(Tensor, self.conv_logits.bias)[labels, None]
-        return (logits + bias).view(-1, *features.shape[-2:])
+        bias = cast(Tensor, self.conv_logits.bias)[labels]
+        logits = torch.baddbmm(bias[:, None, None], quads.flatten(1, 4), weight.unsqueeze(2))
+        return arrange(logits.view(quads.shape[:-1]))
+
+    def _convolve(self, regions: Tensor) -> Tensor:
+        for conv in self.convs:
+            regions = F.relu(conv(regions), inplace=True)
+        return regions
 
 
 class RoIHead(nn.Module):

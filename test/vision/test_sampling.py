@@ -6,6 +6,7 @@ from torchvision.ops import roi_align
 
 from tasktp_ros.vision.deformable import DeformableAttention, sample, sample_by_grid
 from tasktp_ros.vision.roi_align import ROI_STRIDES, pool_adaptive, pool_fixed, roi_levels
+from tasktp_ros.vision.upsample import Upsample2x
 
 SCALES = ((8, 12), (4, 6), (2, 3))
 TOKENS = ((4, 6),)
@@ -82,3 +83,11 @@ def test_roi_level_changes_at_112_224_and_448_pixels():
     sides = torch.tensor([1.0, 111.9, 112.1, 223.9, 224.1, 447.9, 448.1, 5000.0])
     boxes = torch.stack((sides * 0, sides * 0, sides, sides), dim=1)
     assert roi_levels(boxes).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_upsampling_equals_the_transposed_convolution():
+    upsample = Upsample2x(6, 5)
+    scale = torch.randn(2, 6, 7, 9)
+    found = upsample(scale)
+    torch.testing.assert_close(found, torch.nn.ConvTranspose2d.forward(upsample, scale), atol=1e-5, rtol=1e-5)
+    assert found.shape == (2, 5, 14, 18)
