@@ -1,0 +1,120 @@
+"""The launch files, run by the real launch: arguments arrive, nodes come up by themselves and end when it ends."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from harness import REPOSITORY, NodeProcess, Robot, eventually
+
+pytest.importorskip("launch_ros", reason="launch_ros is not installed (it is not among the wheels)")
+
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+file, *arguments = sys.argv[1:]
+service = LaunchService()
+arguments = [tuple(argument.split(":=", 1)) for argument in arguments]
+included = IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=arguments)
+service.include_launch_description(LaunchDescription([included]))
+sys.exit(service.run())
+"""
+
+
+@pytest.fixture
+def launch(robot: Robot, tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
+    running: list[NodeProcess] = []
+    robot.forget_servers()
+
+    def launch(name: str, *arguments: str) -> NodeProcess:
+        file = REPOSITORY / "launch" / name
+        running.append(NodeProcess(tmp_path / "launch.log", ["-c", LAUNCH, file, *arguments]))
+        return running[-1]
+
+    yield launch
+    for process in running:
+        interrupt(process)
+    robot.forget_servers()
+
+
+def test_perception_comes_up_in_a_namespace_with_its_cameras(robot: Robot, launch: Callable[..., NodeProcess]) -> None:
+    process = launch("perception.launch.py", "namespace:=robot1", "cameras:=[front, rear]", "model:=nano-untrained")
+    process.says("ready after")
+    for node in ("robot1/perception", "robot1/task_manager"):
+        eventually(lambda node=node: robot.state(node) == "active", f"{node} is active")
+    assert robot.get("cameras", "robot1/perception") == ["front", "rear"]
+    assert robot.node.count_subscribers("/robot1/front") == robot.node.count_subscribers("/robot1/rear") == 1
+    code, _ = interrupt(process)
+    assert code == 0 and process.log.count("process has finished cleanly") == 2, process.log
+    assert "Traceback" not in process.log
+
+
+def test_without_autostart_the_nodes_wait_for_a_manager_and_take_the_given_file(
+    robot: Robot, launch: Callable[..., NodeProcess], tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        (REPOSITORY / "config" / "perception.yaml").read_text().replace("max_detections: 100", "max_detections: 7")
+    )
+    launch("perception.launch.py", "autostart:=false", f"params_file:={own}", "use_sim_time:=true")
+    assert robot.state("perception") == robot.state("task_manager") == "unconfigured"
+    assert robot.get("max_detections") == 7
+    assert robot.get("use_sim_time") is True
+
+
+def test_a_killed_node_is_started_again(robot: Robot, launch: Callable[..., NodeProcess]) -> None:
+    process = launch("perception.launch.py", "respawn:=true")
+    process.says("revision 1: all categories")
+    (manager,) = children(process, "task_manager")
+    os.kill(manager, signal.SIGKILL)
+    process.says("revision 1: all categories", times=2)
+
+
+def test_a_replay_plays_every_frame_and_ends_by_itself(launch: Callable[..., NodeProcess], tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(frames / f"{number}.png"), np.full((48, 64, 3), 20 * number, np.uint8))
+    process = launch("replay.launch.py", f"source:={frames}", f"summary:={tmp_path / 'summary.json'}")
+    assert process.process.wait(90) == 0, process.log
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["frames_sent"], summary["results_received"], summary["lost"]) == (4, 4, 0)
+
+
+def interrupt(process: NodeProcess) -> tuple[int, float]:
+    """Press ctrl-c: the whole foreground group gets the signal, on which launch relies."""
+    for child in children(process, ""):
+        os.kill(child, signal.SIGINT)
+    return process.end(signal.SIGINT)
+
+
+def children(process: NodeProcess, name: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            command = (folder / "cmdline").read_bytes().decode()
+        except (OSError, ValueError, IndexError):
+            continue
+        if parent == process.process.pid and f"/{name}" in command:
+            found.append(int(folder.name))
+    return found
+
+
+def test_the_launch_files_are_installed() -> None:
+    from ament_index_python.packages import get_package_share_directory
+
+    share = Path(get_package_share_directory("tasktp_ros"))
+    for name in (
+        "launch/perception.launch.py",
+        "launch/replay.launch.py",
+        "config/perception.yaml",
+        "rviz/perception.rviz",
+    ):
+        assert (share / name).is_file(), f"{name} is not in {share}"
