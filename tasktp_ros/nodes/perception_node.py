@@ -27,7 +27,9 @@ from tasktp_ros.nodes.task_follower import TaskFollower
 def load_detector(settings: Settings) -> Any:
     """Load the model that the parameters name; torch is imported here and not at start."""
     from tasktp_ros.runtime.task_detector import TaskDetector
+    from tasktp_ros.runtime.threads import use_threads
 
+    use_threads(settings.threads)
     return TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
 
 

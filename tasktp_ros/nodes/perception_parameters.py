@@ -17,7 +17,7 @@ from tasktp_ros.tasks.vocabulary import resolve_categories
 
 ALL_CAMERAS = "all"
 TRANSPORTS = ("auto", "raw", "compressed")
-LOADING = ("model", "device", "precision")
+LOADING = ("model", "device", "precision", "threads")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Settings:
     model: str
     device: str
     precision: str
+    threads: int
     score_threshold: float
     prune_threshold: float
     max_detections: int
@@ -72,6 +73,15 @@ def declare_settings(node: Node) -> None:
         "precision",
         "auto",
         "Number format of the model: auto, float32 or bfloat16.",
+        constraints=only_unconfigured,
+    )
+    declare(
+        node,
+        "threads",
+        0,
+        "CPU threads of the model; 0: all cores but one, which is left to the robot.",
+        minimum=0,
+        maximum=1024,
         constraints=only_unconfigured,
     )
     declare(node, "score_threshold", 0.5, "Detections below this score are left out.", minimum=0.0, maximum=1.0)

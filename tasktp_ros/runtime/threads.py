@@ -1,12 +1,22 @@
-"""How torch's CPU threads wait for each other; must be settled before torch is first imported.
+"""How many CPU threads torch uses, and how they wait for each other, on cores that others need too.
 
-By default they spin. On a robot the cores are shared, a spinning thread keeps the one it waits for from running, and a
-frame that takes 50 ms alone can take two seconds beside another busy process. Sleeping costs a few percent alone.
+By default they spin while they wait. On a robot the cores are shared, a spinning thread keeps the one it waits for
+from running, and a frame that takes 50 ms alone can take two seconds beside another busy process.
 """
 
 import os
 
 
 def wait_asleep() -> None:
-    """Let OpenMP threads of this process sleep while they wait, unless the environment already says how to wait."""
+    """Let threads sleep while they wait, unless the environment says how; to be called before torch is imported."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def use_threads(count: int) -> None:
+    """Run the model on this many CPU threads; 0 = all cores but one, which is left to the robot's other processes.
+
+    On two cores one thread takes little longer than two, and does not suffer when the other core is busy.
+    """
+    import torch
+
+    torch.set_num_threads(count or max(1, (os.cpu_count() or 1) - 1))
