@@ -1,6 +1,8 @@
 """Set-up refuses hopeless machines in one sentence, does nothing twice, and goes on where it was broken off."""
 
+import ast
 import importlib.util
+import platform
 import sys
 from pathlib import Path
 
@@ -18,36 +20,52 @@ def setup():
     return module
 
 
-def check(setup, version=(3, 11), missing=(), free=50e9, ready=False):
-    setup.check_machine(
-        version,
-        lambda name: None if name in missing else object(),
-        lambda name: None if name in missing else f"/usr/bin/{name}",
-        int(free),
-        ready,
-    )
-
-
-def test_a_good_machine_passes(setup):
-    check(setup)
-    check(setup, free=1e9, ready=True)
+GOOD = {
+    "version": (3, 11),
+    "absent": frozenset(["rclpy"]),
+    "programs": frozenset(["cc", "c++"]),
+    "headers": True,
+    "architecture": "x86_64",
+    "distribution": "",
+    "room": 50e9,
+    "ready": False,
+}
+WITH_ROS = {"distribution": "jazzy", "absent": frozenset()}
 
 
 @pytest.mark.parametrize(
-    ("machine", "sentence"),
+    "facts",
+    [{}, {"room": 1e9, "ready": True}, WITH_ROS, {**WITH_ROS, "architecture": "aarch64", "version": (3, 15)}],
+)
+def test_a_good_machine_passes(setup, facts):
+    setup.check_machine(setup.Machine(**{**GOOD, **facts}))
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
     [
         ({"version": (3, 9)}, "Python 3.9 is too old: install Python 3.10"),
-        ({"missing": ("ensurepip",)}, "apt install python3-venv"),
-        ({"missing": ("venv",)}, "apt install python3-venv"),
-        ({"missing": ("cc",)}, "no compiler `cc` was found: install one .apt install build-essential"),
-        ({"missing": ("c++",)}, r"no compiler `c\+\+`"),
-        ({"free": 3e9}, "3.0 GB of disk are free and 8 are needed"),
+        ({"absent": frozenset(["ensurepip"])}, "apt install python3-venv"),
+        ({"absent": frozenset(["venv"])}, "apt install python3-venv"),
+        ({"programs": frozenset(["c++"])}, "no compiler `cc` was found: install one .apt install build-essential"),
+        ({"programs": frozenset(["cc"])}, r"no compiler `c\+\+`"),
+        ({"headers": False}, "Python.h.* apt install python3-dev"),
+        ({"architecture": "aarch64"}, "wheels for x86_64 only, not for aarch64: install ROS 2"),
+        ({"version": (3, 15)}, "wheels up to Python 3.14, and this is 3.15"),
+        ({"distribution": "jazzy"}, "ROS 2 jazzy is sourced, .* PYTHON=/usr/bin/python3"),
+        ({"room": 3e9}, "3.0 GB of disk are free and 8 are needed"),
     ],
 )
-def test_a_hopeless_machine_is_told_the_remedy(setup, machine, sentence):
-    with pytest.raises(setup.SetupError, match=sentence) as refused:
-        check(setup, **machine)
+def test_a_hopeless_machine_is_told_the_remedy(setup, facts, sentence):
+    with pytest.raises(setup.SetupError, match=sentence.replace(".* ", ".*")) as refused:
+        setup.check_machine(setup.Machine(**{**GOOD, **facts}))
     assert str(refused.value).count("\n") == 0
+
+
+def test_an_old_python_can_still_read_the_program():
+    """Annotations and syntax newer than the oldest Python would end in a traceback instead of the sentence."""
+    ast.parse((ROOT / "tools" / "setup.py").read_text(), feature_version=(3, 7))
+    assert "from __future__ import annotations" in (ROOT / "tools" / "setup.py").read_text()
 
 
 @pytest.mark.parametrize(
@@ -105,10 +123,26 @@ def test_a_broken_off_set_up_goes_on_where_it_stopped(setup, tmp_path):
 def test_a_sourced_ros_is_used_and_not_doubled(setup):
     with_ros, without = setup.requirement_files(True), setup.requirement_files(False)
     assert not any("wheels" in word or "pins" in word for word in with_ros)
+    assert "requirements/beside_ros.txt" in with_ros and "requirements/beside_ros.txt" not in without
     assert "requirements/wheels.txt" in without and "requirements/pins.txt" in without
     assert "paths" in {step.name for step in setup.plan({})}
     assert "paths" not in {step.name for step in setup.plan({"ROS_DISTRO": "jazzy"})}
     assert setup.plan({})[0].inputs != setup.plan({"ROS_DISTRO": "jazzy"})[0].inputs
+
+
+def test_an_environment_of_another_kind_is_made_anew(setup, tmp_path, monkeypatch):
+    """The wheels' libraries beside those of a ROS that is sourced later would be mixed in one process."""
+    monkeypatch.setattr(setup, "ENVIRONMENT", tmp_path / ".venv")
+    monkeypatch.setattr(setup, "_run", lambda command, explain: None)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    kept, settings = tmp_path / ".venv" / "kept", "include-system-site-packages = false\nversion = {}\n"
+    (tmp_path / ".venv" / "pyvenv.cfg").write_text(settings.format(platform.python_version()))
+    (tmp_path / ".venv" / "bin" / "pip").write_text(f"#!{tmp_path}/.venv/bin/python3\n")
+    kept.touch()
+    setup.create_environment(ros=False)
+    assert kept.exists()
+    setup.create_environment(ros=True)
+    assert not kept.exists()
 
 
 def test_build_paths_of_the_wheels_are_replaced(setup):

@@ -7,14 +7,19 @@ Where a ROS 2 is sourced it is used. Elsewhere ROS 2 Jazzy comes as wheels, and 
 into the environment's own prefix, whose libraries the wheels already look up.
 """
 
+from __future__ import annotations  # an old Python has to be able to read this far to say that it is too old
+
 import contextlib
 import fcntl
 import hashlib
 import importlib.util
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 GIGABYTES_NEEDED = 8
 OLDEST_PYTHON = (3, 10)
+NEWEST_WHEELS = (3, 14)
+LOG, LOCK = "setup.log", ".setup-lock"
 NO_NETWORK = ("Temporary failure in name resolution", "NewConnectionError", "Network is unreachable",
               "Connection refused", "ConnectTimeoutError", "No matching distribution found")  # fmt: skip
 
@@ -49,31 +56,77 @@ class Step:
     run: Callable[[], None]
 
 
-def check_machine(version: tuple[int, int], find: Callable[[str], object], which: Callable[[str], str | None],
-                  free_bytes: int, ready: bool) -> None:  # fmt: skip
-    """Refuse a machine on which set-up cannot succeed.
+@dataclass(frozen=True)
+class Machine:
+    """The facts on which it depends whether set-up can succeed.
 
-    Args:
-        version: of the running Python.
-        find: returns None for a module that is not installed.
-        which: path of a program, or None.
-        free_bytes: of the file system the checkout lies on.
+    Attributes:
+        version: (major, minor) of the running Python.
+        absent: those modules that set-up needs and this Python cannot find.
+        programs: those compilers that were found.
+        headers: Python.h is there.
+        architecture: as `uname -m` says it.
+        distribution: ROS_DISTRO, empty where no ROS 2 is sourced.
+        room: bytes that are free where the checkout lies, with those a broken-off set-up has filled already.
         ready: the large packages are installed already.
+    """
+
+    version: tuple[int, int]
+    absent: frozenset[str]
+    programs: frozenset[str]
+    headers: bool
+    architecture: str
+    distribution: str
+    room: float
+    ready: bool
+
+
+def this_machine(environ: Mapping[str, str]) -> Machine:
+    """Look at the machine this runs on."""
+    ready = (ENVIRONMENT / ".setup" / "packages").exists()
+    filled = 0 if ready else sum(path.lstat().st_size for path in ENVIRONMENT.rglob("*"))
+    return Machine(
+        version=sys.version_info[:2],
+        absent=frozenset(m for m in ("venv", "ensurepip", "rclpy") if importlib.util.find_spec(m) is None),
+        programs=frozenset(program for program in ("cc", "c++") if shutil.which(program)),
+        headers=(Path(sysconfig.get_paths()["include"]) / "Python.h").exists(),
+        architecture=platform.machine(),
+        distribution=environ.get("ROS_DISTRO", ""),
+        room=shutil.disk_usage(ROOT).free + filled,
+        ready=ready,
+    )
+
+
+def check_machine(machine: Machine) -> None:
+    """Refuse a machine on which set-up cannot succeed, before anything is done.
 
     Raises:
         SetupError: what is missing, and how to get it.
     """
-    if version < OLDEST_PYTHON:
-        raise SetupError(f"Python {version[0]}.{version[1]} is too old: install Python 3.10 or newer and run "
+    version = ".".join(map(str, machine.version))
+    if machine.version < OLDEST_PYTHON:
+        raise SetupError(f"Python {version} is too old: install Python 3.10 or newer and run "
                          "`make setup PYTHON=python3.x`.")  # fmt: skip
-    if find("venv") is None or find("ensurepip") is None:
+    if {"venv", "ensurepip"} & machine.absent:
         raise SetupError("Python's venv module is missing: install it (apt install python3-venv) and run make again.")
     for program in ("cc", "c++"):
-        if which(program) is None:
+        if program not in machine.programs:
             raise SetupError(f"no compiler `{program}` was found: install one (apt install build-essential) "
                              "and run make again.")  # fmt: skip
-    if not ready and free_bytes < GIGABYTES_NEEDED * 1e9:
-        raise SetupError(f"{free_bytes / 1e9:.1f} GB of disk are free and {GIGABYTES_NEEDED} are needed: "
+    if not machine.headers:
+        raise SetupError("Python.h, which messages are compiled with, was not found: install it "
+                         "(apt install python3-dev) and run make again.")  # fmt: skip
+    if machine.distribution and "rclpy" in machine.absent:
+        raise SetupError(f"ROS 2 {machine.distribution} is sourced, but this Python {version} is not the one it was built "
+                         "for: run `make setup PYTHON=/usr/bin/python3`.")  # fmt: skip
+    if not machine.distribution and machine.architecture != "x86_64":
+        raise SetupError(f"ROS 2 comes as wheels for x86_64 only, not for {machine.architecture}: install ROS 2, source "
+                         "it and run make again.")  # fmt: skip
+    if not machine.distribution and machine.version > NEWEST_WHEELS:
+        raise SetupError(f"ROS 2 comes as wheels up to Python {'.'.join(map(str, NEWEST_WHEELS))}, and this is {version}: "
+                         "run `make setup PYTHON=python3.x` with an older one.")  # fmt: skip
+    if not machine.ready and machine.room < GIGABYTES_NEEDED * 1e9:
+        raise SetupError(f"{machine.room / 1e9:.1f} GB of disk are free and {GIGABYTES_NEEDED} are needed: "
                          "make room and run make again.")  # fmt: skip
 
 
@@ -99,8 +152,8 @@ def names(*paths: Path) -> tuple[str, ...]:
 
 
 def requirement_files(ros_sourced: bool) -> tuple[str, ...]:
-    """Arguments for pip. A sourced ROS has its own numpy and OpenCV, which its libraries were built against."""
-    chosen = ["runtime", "development"] + ([] if ros_sourced else ["wheels"])
+    """Arguments for pip. A sourced ROS has its own numpy, OpenCV and colcon, which its libraries were built against."""
+    chosen = ["runtime", "development", "beside_ros" if ros_sourced else "wheels"]
     listed = [word for name in chosen for word in ("-r", f"requirements/{name}.txt")]
     return tuple(listed) if ros_sourced else (*listed, "-c", "requirements/pins.txt")
 
@@ -140,7 +193,7 @@ def plan(environ: Mapping[str, str]) -> list[Step]:
     arguments = requirement_files(ros)
     links = names(*(ROOT / folder for folder in ("tasktp_ros", "config", "launch", "rviz", "weights")))
     steps = [
-        Step("environment", "Python environment .venv", (sys.version, sys.executable, distribution),
+        Step("environment", "Python environment .venv", (sys.version, sys.base_prefix, str(ROOT), distribution),
              lambda: create_environment(ros)),
         Step("packages", "Python packages, torch among them" if ros else "Python packages, torch and ROS 2 Jazzy",
              contents(ROOT / "requirements"), lambda: install(arguments)),
@@ -157,9 +210,27 @@ def plan(environ: Mapping[str, str]) -> list[Step]:
 
 
 def create_environment(ros: bool) -> None:
-    """Make `.venv`; with a sourced ROS it sees the system's packages."""
+    """Make `.venv`; with a sourced ROS it sees the system's packages. One of another Python, kind or place is removed."""
+    if ENVIRONMENT.exists() and not _fits(ros):
+        for path in ENVIRONMENT.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name not in (LOCK, LOG):
+                path.unlink()
+        (ENVIRONMENT / ".setup").mkdir()
     command = [sys.executable, "-m", "venv", *(["--system-site-packages"] if ros else []), str(ENVIRONMENT)]
     _run(command, lambda output: "the environment .venv could not be made: the end of .venv/setup.log says why.")
+
+
+def _fits(ros: bool) -> bool:
+    """Whether what lies in `.venv` was made by this Python, here, and for this kind of ROS."""
+    try:
+        settings = (ENVIRONMENT / "pyvenv.cfg").read_text()
+        shebang = (ENVIRONMENT / "bin" / "pip").open("rb").readline().decode()
+    except OSError:
+        return False
+    wanted = (f"include-system-site-packages = {str(ros).lower()}", f"version = {platform.python_version()}")
+    return all(line in settings.splitlines() for line in wanted) and _python() in shebang
 
 
 def install(arguments: tuple[str, ...]) -> None:
@@ -181,8 +252,6 @@ def repair_paths() -> None:
 
 
 def _replace_build_paths(text: str, include: str, numpy_include: str) -> str:
-    import re
-
     text = re.sub(r"/opt/python/[^;\"]*/site-packages/numpy/_?core/include", numpy_include, text)
     return re.sub(r"/opt/python/[^;\"]*/include/python3\.\d+", include, text)
 
@@ -198,11 +267,15 @@ def build_vision_msgs() -> None:
 
 def colcon(path: Path, package: str) -> None:
     """Build one package into the environment's prefix, with links to the sources, so that edits take effect at once."""
+    for link in (path for place in ("lib", "share") for path in (ENVIRONMENT / place).rglob(f"{package}/**/*")):
+        if link.is_symlink() and not link.exists():
+            link.unlink()  # to a file that was removed since
+    program = "import sys; from colcon_core.command import main; sys.exit(main())"
     command = [
-        str(ENVIRONMENT / "bin" / "colcon"), "--log-base", "build/log", "build", "--base-paths", str(path),
+        _python(), "-c", program, "--log-base", "build/log", "build", "--base-paths", str(path),
         "--packages-select", package, "--merge-install", "--symlink-install", "--install-base", str(ENVIRONMENT),
-        "--build-base", "build", "--cmake-args", "-GNinja", f"-DPython3_EXECUTABLE={_python()}",
-        "-DBUILD_TESTING=OFF",
+        "--build-base", "build", "--cmake-args", f"-DPython3_EXECUTABLE={_python()}", "-DBUILD_TESTING=OFF",
+        *(["-GNinja"] if (ENVIRONMENT / "bin" / "ninja").exists() else []),
     ]  # fmt: skip
     _run(command, lambda output: f"{package} could not be built: the end of .venv/setup.log says why.")
 
@@ -220,7 +293,7 @@ def _environment() -> dict[str, str]:
 def _run(command: list[str], explain: Callable[[str], str]) -> None:
     """Run a command with its output in .venv/setup.log; SetupError with its explanation if it fails."""
     ENVIRONMENT.mkdir(exist_ok=True)
-    with open(ENVIRONMENT / "setup.log", "a+") as log:
+    with open(ENVIRONMENT / LOG, "a+") as log:
         start = log.seek(0, os.SEEK_END)
         done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=_environment())
         if done.returncode:
@@ -245,7 +318,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 def only_one() -> Iterator[None]:
     """Wait for another set-up of this checkout to end."""
     ENVIRONMENT.mkdir(exist_ok=True)
-    with open(ENVIRONMENT / ".setup-lock", "w") as lock:
+    with open(ENVIRONMENT / LOCK, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -256,10 +329,8 @@ def only_one() -> Iterator[None]:
 
 def main() -> int:
     """Set this checkout up; status 1 and one sentence where that is not possible."""
-    ready = (ENVIRONMENT / ".setup" / "packages").exists()
     try:
-        check_machine(sys.version_info[:2], importlib.util.find_spec, shutil.which,
-                      shutil.disk_usage(ROOT).free, ready)  # fmt: skip
+        check_machine(this_machine(os.environ))
         with only_one():
             run_steps(plan(os.environ), ENVIRONMENT / ".setup")
     except SetupError as error:
