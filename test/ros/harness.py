@@ -285,7 +285,7 @@ def connect(camera: Any, answers: Listener) -> None:
 
 def _more(answers: Listener) -> bool:
     try:
-        answers.next(0.3)
+        answers.next(0.15)
     except AssertionError:
         return False
     return True

@@ -28,8 +28,10 @@ Start = Callable[..., NodeProcess]
 
 
 @pytest.fixture(scope="module")
-def tasks(robot: Robot) -> Any:
-    return robot.speaker(TaskCategories, "task_categories", LATCHED)
+def tasks(robot: Robot) -> Iterator[Any]:
+    publisher = robot.speaker(TaskCategories, "task_categories", LATCHED)
+    yield publisher
+    robot.node.destroy_publisher(publisher)
 
 
 @pytest.fixture
@@ -168,9 +170,11 @@ def test_a_task_published_before_the_node_was_there_reaches_it(
 
 def test_a_task_sender_that_is_not_latched_is_named(robot: Robot, diagnostics: DiagnosticsListener) -> None:
     speaker = robot.speaker(TaskCategories, "task_categories")
-    report = diagnostics.says("task", "cannot agree on the QoS")
-    assert "/robot" in report.message and "Volatile publisher and transient local subscription" in report.message
-    robot.node.destroy_publisher(speaker)
+    try:
+        report = diagnostics.says("task", "cannot agree on the QoS")
+        assert "/robot" in report.message and "Volatile publisher and transient local subscription" in report.message
+    finally:
+        robot.node.destroy_publisher(speaker)
 
 
 BAD_IMAGES = {
