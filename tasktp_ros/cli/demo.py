@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FIRST_RESULT_SECONDS = 90.0
 STALL_SECONDS = 30.0
 FRAME_SECONDS = 15.0  # the player's patience with one frame
+REPAIR_SECONDS = 8.0  # until a lost result has been sent again
 UNTRAINED = "untrained"
 UNKNOWN_LENGTH = 60  # frames assumed where a source does not say how many it has
 
@@ -121,10 +122,19 @@ def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[
         )
         with tqdm(total=count, unit="frame", file=sys.stderr, disable=None) as progress:
             pictures = _watch(observer, nodes, count, progress)
-        observer.spin(0.5)
-        return _report(observer, json.loads(summary.read_text()), source), pictures
+        played = json.loads(summary.read_text())
+        _wait_for_stragglers(observer, played["results_received"])
+        return _report(observer, played, source), pictures
     finally:
         observer.close()
+
+
+def _wait_for_stragglers(observer: "DemoObserver", count: int) -> None:
+    """Let late results arrive: a reliable sender repeats what was lost on the way, but only after seconds."""
+    deadline = time.monotonic() + REPAIR_SECONDS
+    while len(observer.frames) < count and time.monotonic() < deadline:
+        observer.spin(0.1)
+    observer.spin(0.3)
 
 
 def _watch(observer: "DemoObserver", nodes: "Nodes", count: int, progress: Any) -> dict[str, "Picture"]:

@@ -61,7 +61,7 @@ class Camera:
         self._listening_to = ""
         self.detections = node.create_lifecycle_publisher(Detection2DArray, prefix + "detections", qos.RESULTS)
         self.pruning = node.create_lifecycle_publisher(PruningStats, prefix + "pruning", qos.RESULTS)
-        self.instances = node.create_lifecycle_publisher(Image, prefix + "instances", qos.RESULTS)
+        self.instances = node.create_lifecycle_publisher(Image, prefix + "instances", qos.IMAGES)
         self.token_mask = node.create_lifecycle_publisher(Image, prefix + "token_mask", qos.PICTURES)
         self.overlay = node.create_lifecycle_publisher(Image, prefix + "overlay", qos.PICTURES)
 

@@ -21,7 +21,7 @@ from vision_msgs.msg import Detection2DArray
 from tasktp_ros.msg import PruningStats, TaskCategories, TaskGoal
 from tasktp_ros.nodes.conversions import image_to_rgb
 
-RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=20, reliability=ReliabilityPolicy.RELIABLE)
+RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

@@ -19,7 +19,9 @@ def camera() -> QoSProfile:
     return _profile(1, ReliabilityPolicy.BEST_EFFORT)
 
 
-RESULTS = _profile(10)
+RESULTS = _profile(200)
+"""Small messages. A reliable sender repairs a loss only after seconds, so it must still have it by then."""
+IMAGES = _profile(10)
 PICTURES = _profile(1, ReliabilityPolicy.BEST_EFFORT)
 LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 GOALS = _profile(5000)
