@@ -220,7 +220,8 @@ def _report(observer: "DemoObserver", player: dict[str, Any], source: str) -> di
     from tasktp_ros.errors import DataError
     from tasktp_ros.evaluation.demo_report import summarise
 
-    frames = [frame for frame in observer.frames if frame.complete]
+    complete = (frame for frame in observer.frames if frame.complete)
+    frames = sorted(complete, key=lambda frame: frame.stamp_ns)
     if not frames:
         raise DataError(f"no frame of {source} was answered: {'; '.join(player['problems']) or 'nothing arrived'}")
     report = summarise(frames, [(task.goal_id, task.title) for task in TASKS])
