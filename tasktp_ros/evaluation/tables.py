@@ -1,0 +1,90 @@
+"""Writes docs/measured.md from the files in results/: `python -m tasktp_ros.evaluation.tables results docs/measured.md`.
+
+No number is typed by hand; a test compares the page with the files.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+STAGES = ("spatial_prior", "injector", "gates", "blocks", "extractor", "pyramid", "proposals", "box_head", "mask_head")
+HEAD = """# Measured
+
+Written by `python -m tasktp_ros.evaluation.tables results docs/measured.md` from the files in `results/`, which hold machine,
+versions, commit, command and raw values. Rows of one table were measured in turns of one run; the machine is shared and
+noisy, so compare rows, not tables. The model is untrained: times and counts are real, what is found means nothing.
+"""
+
+
+def page(results: Path) -> str:
+    """The whole page as Markdown."""
+    parts = [HEAD]
+    for path in sorted(results.glob("bench_*.json")):
+        parts.append(_bench(path.name, json.loads(path.read_text())))
+    for name in ("office_walk", "demo_sample"):
+        path = results / f"{name}.json"
+        if path.exists():
+            parts.append(_walk(path.name, json.loads(path.read_text())))
+    return "\n".join(parts)
+
+
+def _bench(name: str, report: dict[str, Any]) -> str:
+    setting = report["setting"]
+    height, width = setting["image"]
+    title = f"{setting['size']} on {setting['device']}, {setting['precision']}, image {height} x {width}"
+    lines = [
+        f"## Stages: {title}",
+        "",
+        f"`{report['command']}`, {setting['threads']} threads, medians of {setting['rounds']} frames "
+        f"([{name}](../results/{name})); commit {report['commit']}. Milliseconds, below them GFLOPs "
+        "(a multiply-add is two; convolutions and products only).",
+        "",
+        _row(["", "kept", "total", "x dense", *(stage.replace("_", " ") for stage in STAGES)]),
+        _row(["---", *["--:"] * (3 + len(STAGES))]),
+    ]
+    for row in report["rows"]:
+        kept = "-" if row["kept"] is None else f"{row['kept']:.0%}"
+        lines.append(
+            _row([row["name"], kept, f"{row['milliseconds']:.1f}", f"{row['speedup']:.2f}", *_cells(row["stages"])])
+        )
+        lines.append(_row(["", "", f"{row['gflops']['total']:.2f} G", "", *_cells(row["gflops"])]))
+    return "\n".join([*lines, ""])
+
+
+def _walk(name: str, report: dict[str, Any]) -> str:
+    player = report["player"]
+    lines = [
+        f"## Through the nodes: {report['source']}",
+        "",
+        f"`{report['command']}` ([{name}](../results/{name})); commit {report['commit']}. {player['frames_sent']} frames sent in lock "
+        f"step, {player['results_received']} results, {player['lost']} lost, {report['dropped_by_perception']} dropped, order "
+        f"{'kept' if player['order_kept'] else 'broken'}, headers {'equal' if player['headers_equal'] else 'different'}, "
+        f"{report['frames_per_second']} frames/s. Overhead is the node's share: image received to detections published, "
+        "without detecting.",
+        "",
+        _row(["task", "frames", "kept", "detect ms, median / p95", "stamp to result ms", "overhead ms"]),
+        _row(["---", *["--:"] * 5]),
+    ]
+    lines.extend(
+        _task_row(task["title"], task["frames"], f"{task['kept_share']:.0%}", task) for task in report["tasks"]
+    )
+    return "\n".join([*lines, _task_row("all", report["frames"], "", report), ""])
+
+
+def _task_row(title: str, frames: int, kept: str, numbers: dict[str, Any]) -> str:
+    times = (numbers[f"{name}_milliseconds"] for name in ("detect", "stamp_to_result", "overhead"))
+    return _row([title, str(frames), kept, *(f"{time['median']:.1f} / {time['p95']:.1f}" for time in times)])
+
+
+def _cells(values: dict[str, float]) -> list[str]:
+    return [f"{values[stage]:.2f}" if stage in values else "-" for stage in STAGES]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_text(page(Path(sys.argv[1])))
