@@ -124,10 +124,10 @@ class TaskManagerNode(ManagedNode):
         self._publish_changes()
 
     def _publish_changes(self) -> None:
-        """Publish what is wanted, if it is not what was published last."""
+        """Publish what is wanted and by which goal, if that is not what was published last."""
         assert self._book is not None
         wanted = self._book.active()
-        if self._published is not None and wanted.categories == self._published.categories:
+        if wanted == self._published:
             return
         self._published = wanted
         self._revision += 1
