@@ -57,7 +57,8 @@ def test_detect_prints_draws_and_gives_json(photo, tmp_path, capsys):
         (["detect", "{photo}", "--threshold", "7"], "between 0 and 1"),
         (["detect", "{photo}", "--draw", "/nowhere/x.png"], "cannot write"),
         (["detect", "missing.jpg"], "not an image that can be read"),
-        (["bench", "--image", "big"], "--image must be HEIGHTxWIDTH in px"),
+        (["bench", "--image", "big"], "--image must be two sides in px"),
+        (["bench", "--input", "0x5"], "--input must be two sides in px"),
         (["bench", "--keep", "2"], "between 0 and 1"),
         (["bench", "--size", "huge", "--no-peer"], "unknown size 'huge'"),
         (["bench", "--method", "magic", "--no-peer"], "unknown reducer 'magic'"),
@@ -71,12 +72,27 @@ def test_bad_input_is_one_sentence_and_status_two(arguments, sentence, photo, ca
 
 def test_bench_counts_less_work_for_fewer_tokens(tmp_path, capsys):
     output = tmp_path / "bench.json"
-    options = ["--image", "96x128", "--rounds", "1", "--keep", "1", "0.25", "--no-peer", "--output", str(output)]
+    options = [
+        "--image",
+        "192x256",
+        "--input",
+        "96x128",
+        "--rounds",
+        "1",
+        "--keep",
+        "1",
+        "0.25",
+        "--no-peer",
+        "--output",
+        str(output),
+    ]
     assert main(["bench", *options]) == 0
     table = capsys.readouterr().out
     assert "tasktp, 25% kept" in table and "GFLOPs" in table
     report = json.loads(output.read_text())
     dense, whole, quarter = report["rows"]
+    assert report["setting"]["input"] == [96, 128]
+    assert dense["gflops"]["blocks"] < 0.3, "48 tokens, not 192"
     assert report["machine"]["cores"] == os.cpu_count() and report["command"] and report["versions"]["torch"]
     assert whole["gflops"]["blocks"] == pytest.approx(dense["gflops"]["blocks"])
     assert quarter["kept"] == pytest.approx(0.25) and quarter["gflops"]["blocks"] < 0.6 * dense["gflops"]["blocks"]

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", default="nano", help="nano, deit_tiny, deit_small or deit_base (default: nano)")
     parser.add_argument("--method", default="tasktp", help="token reduction method to compare with dense")
     parser.add_argument("--image", default="480x640", metavar="HxW", help="size of the image in px (default: 480x640)")
+    parser.add_argument("--input", metavar="SHORTxLONG", help="sides in px that it is scaled to (default: the size's)")
     parser.add_argument("--keep", type=float, nargs="+", default=[1.0, 0.5, 0.25, 0.1], metavar="SHARE",
                         help="shares of tokens to force the gates to (default: 1 0.5 0.25 0.1)")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=20, help="counted frames per row (default: 20)")
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; see `tasktp bench --help`."""
-    height, width = _image_size(arguments.image)
+    height, width = _sides("--image", arguments.image)
+    input_size = _sides("--input", arguments.input) if arguments.input else None
     if arguments.rounds < 1 or not all(0.0 <= share <= 1.0 for share in arguments.keep):
         raise InputError("--rounds must be at least 1 and every --keep share between 0 and 1")
     import numpy as np
@@ -68,11 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.precision,
                 arguments.candidates,
                 not arguments.no_peer,
+                input_size,
                 lambda: progress.update(),
             )
     except ValueError as error:
         raise InputError(str(error)) from error
-    setting = {"size": arguments.size, "image": [height, width], "device": device, "precision": precision,
+    setting = {"size": arguments.size, "image": [height, width], "input": input_size, "device": device, "precision": precision,
                "threads": torch.get_num_threads(), "rounds": arguments.rounds}  # fmt: skip
     report = provenance() | {"setting": setting, "rows": as_records(rows)}
     if arguments.output:
@@ -113,8 +116,8 @@ def _cell(values: dict[str, float], stages: tuple[str, ...]) -> str:
     return f"{sum(present):7.2f}" if present else "      -"
 
 
-def _image_size(text: str) -> tuple[int, int]:
+def _sides(option: str, text: str) -> tuple[int, int]:
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise InputError(f"--image must be HEIGHTxWIDTH in px, such as 480x640, got {text!r}")
+        raise InputError(f"{option} must be two sides in px, such as 480x640, got {text!r}")
     return int(parts[0]), int(parts[1])

@@ -19,8 +19,8 @@ from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.runtime.timing import recorder_for
 from tasktp_ros.tasks.vocabulary import COCO
-from tasktp_ros.vision.image import frame_for, to_input
-from tasktp_ros.vision.sizes import build_detector, size_config
+from tasktp_ros.vision.image import InputSize, frame_for, to_input
+from tasktp_ros.vision.sizes import build_detector
 from tasktp_ros.vision.stages import recording, stage
 
 PEER = "torchvision maskrcnn_resnet50_fpn"
@@ -83,17 +83,19 @@ def measure_speed(
     precision: str = "auto",
     candidates: int = 100,
     peer: bool = True,
+    input_size: tuple[int, int] | None = None,
     on_round: Callable[[], object] = lambda: None,
 ) -> tuple[list[SpeedRow], str, str]:
     """Time random networks of one size on one image.
 
     Args:
-        image: (H, W, 3) uint8 RGB; also decides the input size through the size's resize rule.
+        image: (H, W, 3) uint8 RGB.
         methods: token reduction methods; gated ones run once per share.
         shares: shares of tokens to force every gate to.
         rounds: frames per contender, after three that are not counted.
         candidates: (box, class) pairs that pass the score threshold, so that every method has the same head work.
         peer: also time torchvision's Mask R-CNN at the same input size.
+        input_size: shorter and longer side in px that images are scaled to fit; None = the size's own.
         on_round: called after every counted round.
 
     Returns:
@@ -103,12 +105,12 @@ def measure_speed(
     dtype = choose_precision(precision, chosen)
     contenders = []
     for method in methods:
-        detector = _random_detector(size, method, chosen, dtype)
+        detector = _random_detector(size, method, chosen, dtype, input_size)
         detector.score_threshold = _threshold_for(detector, image, candidates)
         gated = bool(detector.network().backbone.reducer.gated_blocks())
         contenders += [_contender(detector, method, share, image) for share in (shares if gated else [None])]
     if peer:
-        contenders.append(_peer(image, size, chosen, dtype))
+        contenders.append(_peer(image, ModelCard(size, size, "", "", (), False, input_size).resize(), chosen, dtype))
     results: list[list] = [[] for _ in contenders]
     for number in range(rounds + 3):
         for contender, rows in zip(contenders, results, strict=True):
@@ -124,11 +126,13 @@ def as_records(rows: Sequence[SpeedRow]) -> list[dict]:
     return [asdict(row) | {"speedup": rows[0].milliseconds / row.milliseconds} for row in rows]
 
 
-def _random_detector(size: str, method: str, device: torch.device, dtype: torch.dtype) -> TaskDetector:
+def _random_detector(
+    size: str, method: str, device: torch.device, dtype: torch.dtype, input_size: tuple[int, int] | None
+) -> TaskDetector:
     torch.manual_seed(0)
     network = build_detector(size, method, len(COCO))
     torch.nn.init.normal_(network.roi_head.bbox_head.fc_cls.weight, std=0.2)
-    return TaskDetector(network, ModelCard(size, size, method, "coco", COCO, trained=False), device, dtype)
+    return TaskDetector(network, ModelCard(size, size, method, "coco", COCO, False, input_size), device, dtype)
 
 
 def _threshold_for(detector: TaskDetector, image: NDArray[np.uint8], candidates: int) -> float:
@@ -149,7 +153,7 @@ def _contender(detector: TaskDetector, method: str, share: float | None, image: 
         return found.timings, float(np.mean(found.kept)) if found.kept else None, len(found)
 
     network = detector.network()
-    frame = frame_for(image.shape[0], image.shape[1], size_config(detector.card.size).input_size)
+    frame = frame_for(image.shape[0], image.shape[1], detector.card.resize())
     batch = to_input(torch.from_numpy(image).to(detector.device), frame, next(network.parameters()).dtype)
     state = network.backbone.reducer.begin()
     state.forced_share = share
@@ -161,9 +165,9 @@ def _contender(detector: TaskDetector, method: str, share: float | None, image: 
     return _Contender(name, run, recorder.operations, _millions(network))
 
 
-def _peer(image: NDArray[np.uint8], size: str, device: torch.device, dtype: torch.dtype) -> _Contender:
+def _peer(image: NDArray[np.uint8], size: InputSize, device: torch.device, dtype: torch.dtype) -> _Contender:
     """Torchvision's detector at the same input size; in bf16 by autocast, which is how its users run it."""
-    frame = frame_for(image.shape[0], image.shape[1], size_config(size).input_size)
+    frame = frame_for(image.shape[0], image.shape[1], size)
     network = maskrcnn_resnet50_fpn(
         weights=None, weights_backbone=None, min_size=min(frame.content), max_size=max(frame.content)
     )

@@ -34,7 +34,7 @@ class DetectorConfig:
 
 
 def nano() -> DetectorConfig:
-    """For two CPU cores: under 6 M parameters; widths and input size chosen by measurement (docs/nano.md)."""
+    """For two CPU cores: under 6 M parameters; 128 is the widest multiple of 32 that stays there (docs/measured.md)."""
     return DetectorConfig(
         dim=128,
         heads=4,
