@@ -130,7 +130,7 @@ def to_sequence(scale: Tensor) -> Tensor:
 def split_scales(sequence: Tensor, shapes: Shapes) -> list[Tensor]:
     """Inverse of concatenated :func:`to_sequence`: (B, sum h * w, C) -> one (B, C, h, w) per shape, as views."""
     parts = sequence.split([height * width for height, width in shapes], dim=1)
-    return [part.transpose(1, 2).unflatten(2, shape) for part, shape in zip(parts, shapes, strict=True)]
+    return [part.unflatten(1, shape).permute(0, 3, 1, 2) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _conv_bn_relu(channels_in: int, channels_out: int, stride: int) -> tuple[nn.Module, nn.Module, nn.Module]:
