@@ -120,6 +120,17 @@ def test_a_broken_off_set_up_goes_on_where_it_stopped(setup, tmp_path):
     assert steps.run(tmp_path) == "bc"
 
 
+def test_a_package_that_pip_was_killed_in_is_installed_again(setup, tmp_path):
+    """Its metadata is there before its shared files, and pip would take it for complete."""
+    for name, files in {"whole": ("METADATA", "INSTALLER", "RECORD"), "half": ("METADATA", "RECORD")}.items():
+        (tmp_path / f"{name}-1.0.dist-info").mkdir()
+        for file in files:
+            (tmp_path / f"{name}-1.0.dist-info" / file).touch()
+    (tmp_path / "half").mkdir()
+    setup.forget_unfinished(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"whole-1.0.dist-info", "half"}
+
+
 def test_a_sourced_ros_is_used_and_not_doubled(setup):
     with_ros, without = setup.requirement_files(True), setup.requirement_files(False)
     assert not any("wheels" in word or "pins" in word for word in with_ros)

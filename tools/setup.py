@@ -235,7 +235,20 @@ def _fits(ros: bool) -> bool:
 
 def install(arguments: tuple[str, ...]) -> None:
     """Install the requirement files."""
+    for place in (ENVIRONMENT / "lib").glob("python*/site-packages"):
+        forget_unfinished(place)
     _run([_python(), "-m", "pip", "install", "--disable-pip-version-check", *arguments], explain_pip)
+
+
+def forget_unfinished(place: Path) -> None:
+    """Make pip install those packages again during which it was killed.
+
+    A wheel's programs, libraries and shared files follow its metadata, by which pip takes the package for installed.
+    INSTALLER comes after all of them.
+    """
+    for metadata in place.glob("*.dist-info"):
+        if not (metadata / "INSTALLER").exists():
+            shutil.rmtree(metadata)
 
 
 def repair_paths() -> None:
