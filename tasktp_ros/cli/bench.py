@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", type=float, nargs="+", default=[1.0, 0.5, 0.25, 0.1], metavar="SHARE",
                         help="shares of tokens to force the gates to (default: 1 0.5 0.25 0.1)")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=20, help="counted frames per row (default: 20)")
-    parser.add_argument("--candidates", type=int, default=100, help="(box, class) pairs above the score threshold")
+    parser.add_argument("--detections", type=int, default=20, help="detections of every row (default: 20)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.rounds,
                 arguments.device,
                 arguments.precision,
-                arguments.candidates,
+                arguments.detections,
                 not arguments.no_peer,
                 input_size,
                 lambda: progress.update(),

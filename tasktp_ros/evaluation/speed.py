@@ -81,7 +81,7 @@ def measure_speed(
     rounds: int,
     device: str = "auto",
     precision: str = "auto",
-    candidates: int = 100,
+    detections: int = 20,
     peer: bool = True,
     input_size: tuple[int, int] | None = None,
     on_round: Callable[[], object] = lambda: None,
@@ -93,7 +93,7 @@ def measure_speed(
         methods: token reduction methods; gated ones run once per share.
         shares: shares of tokens to force every gate to.
         rounds: frames per contender, after three that are not counted.
-        candidates: (box, class) pairs that pass the score threshold, so that every method has the same head work.
+        detections: detections per image, the same for every method, so that all have the same head work.
         peer: also time torchvision's Mask R-CNN at the same input size.
         input_size: shorter and longer side in px that images are scaled to fit; None = the size's own.
         on_round: called after every counted round.
@@ -106,7 +106,8 @@ def measure_speed(
     contenders = []
     for method in methods:
         detector = _random_detector(size, method, chosen, dtype, input_size)
-        detector.score_threshold = _threshold_for(detector, image, candidates)
+        detector.score_threshold = _threshold_for(detector, image, 10 * detections)
+        detector.max_detections = detections
         gated = bool(detector.network().backbone.reducer.gated_blocks())
         contenders += [_contender(detector, method, share, image) for share in (shares if gated else [None])]
     if peer:
