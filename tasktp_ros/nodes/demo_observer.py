@@ -105,7 +105,8 @@ class DemoObserver:
         self.node.create_subscription(TaskCategories, "task_categories", self._on_task, LATCHED)
         self.task_id: str | None = None
         self._picture_topics: list[Any] = []
-        self._parts: dict[str, dict[int, Any]] = {}
+        self._films: list[dict[str, dict[int, Image]]] = []
+        self._detections: dict[int, Detection2DArray] = {}
 
     def spin(self, seconds: float) -> None:
         """Handle what arrives within the given time."""
@@ -136,33 +137,37 @@ class DemoObserver:
         """Start to take a picture; `picture` has it once all its parts have arrived."""
         if self._picture_topics:
             return
-        self._parts = {"image": {}, "token_mask": {}, "instances": {}, "detections": {}}
+        film: dict[str, dict[int, Image]] = {"image": {}, "token_mask": {}, "instances": {}}
+        self._films.append(film)
         for topic, profile in (("image", RELIABLE), ("instances", RELIABLE), ("token_mask", BEST_EFFORT)):
-            keep = self._parts[topic]
+            keep = film[topic]
 
-            def remember(message: Image, keep: dict[int, Any] = keep) -> None:
+            def remember(message: Image, keep: dict[int, Image] = keep) -> None:
                 keep[_stamp(message)] = message
 
             self._picture_topics.append(self._photographer.create_subscription(Image, topic, remember, profile))
 
     def picture(self, task_id: str) -> Picture | None:
-        """The picture of a frame seen under `task_id`, as soon as one is complete; ends the posing then."""
-        for stamp_ns in sorted(set.intersection(*(set(part) for part in self._parts.values())) if self._parts else ()):
-            result = self._by_stamp.get(stamp_ns)
-            if result is not None and result.complete and result.task_id == task_id:
-                picture = self._assemble(stamp_ns)
-                self.stop_posing()
-                return picture
+        """The picture of a frame seen under `task_id`, as soon as one is complete; ends the posing then.
+
+        Detections may arrive long after the frame's images, so all that were ever taken are looked through.
+        """
+        for film in self._films:
+            for stamp_ns in sorted(set.intersection(*(set(part) for part in film.values()))):
+                result = self._by_stamp.get(stamp_ns)
+                if result is not None and result.complete and result.task_id == task_id:
+                    self.stop_posing()
+                    return self._assemble(film, stamp_ns)
         return None
 
     def stop_posing(self) -> None:
         """Let go of the picture topics."""
         for subscription in self._picture_topics:
             self._photographer.destroy_subscription(subscription)
-        self._picture_topics, self._parts = [], {}
+        self._picture_topics = []
 
-    def _assemble(self, stamp_ns: int) -> Picture:
-        found = self._parts["detections"][stamp_ns].detections
+    def _assemble(self, film: dict[str, dict[int, Image]], stamp_ns: int) -> Picture:
+        found = self._detections[stamp_ns].detections
         boxes = [
             (
                 one.bbox.center.position.x - one.bbox.size_x / 2,
@@ -173,9 +178,9 @@ class DemoObserver:
             for one in found
         ]
         return Picture(
-            image=np.array(image_to_rgb(self._parts["image"][stamp_ns])),
-            token_mask=_pixels(self._parts["token_mask"][stamp_ns], np.uint8),
-            instances=_pixels(self._parts["instances"][stamp_ns], np.uint16),
+            image=np.array(image_to_rgb(film["image"][stamp_ns])),
+            token_mask=_pixels(film["token_mask"][stamp_ns], np.uint8),
+            instances=_pixels(film["instances"][stamp_ns], np.uint16),
             boxes=np.array(boxes, np.float32).reshape(-1, 4),
             scores=np.array([one.results[0].hypothesis.score for one in found], np.float32),
             names=[one.results[0].hypothesis.class_id for one in found],
@@ -191,8 +196,7 @@ class DemoObserver:
         result = FrameResult(stamp_ns, latency, time.monotonic(), len(message.detections), posed)
         self.frames.append(result)
         self._by_stamp[stamp_ns] = result
-        if posed:
-            self._parts["detections"][stamp_ns] = message
+        self._detections[stamp_ns] = message
         if stamp_ns in self._early_stats:
             self._on_stats(self._early_stats.pop(stamp_ns))
 
