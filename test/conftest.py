@@ -1,6 +1,7 @@
 """Where tests find the data that lies beside the checkout and never in it."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from tasktp_ros.runtime.threads import wait_asleep
 
 wait_asleep()
+# A shell that runs the tests in the background has them ignore SIGINT, and the processes they start as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
