@@ -4,6 +4,7 @@ Inference gathers the kept tokens, runs the blocks on them and scatters them bac
 tokens with the pruned ones hidden, which is also the slow twin the fast path is tested against.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from tasktp_ros.vision.reducer import Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
 
 
-class GatedReducer(Reducer):
+class GatedReducer(Reducer, ABC):
     """A gate before every `blocks_per_gate` blocks from `first_gated` on decides which tokens those blocks see.
 
     Pruned tokens keep their last value (preserve) and are scored again by the next gate (reactivate).
@@ -33,9 +34,9 @@ class GatedReducer(Reducer):
     def gated_blocks(self) -> tuple[int, ...]:
         return tuple(range(self.first_gated, self.depth))
 
+    @abstractmethod
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Decision of one gate: (B, N, C) -> (B, N) bool; with noise (B, N) float 0 or 1 that carries a gradient."""
-        raise NotImplementedError
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:
