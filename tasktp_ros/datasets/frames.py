@@ -5,6 +5,7 @@ Replaying, converting and demonstrating all walk through `open_source(path)`. Wh
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -59,7 +60,7 @@ class Frame:
         return Frame(self.index, self.stamp_ns, self.frame_id, lambda: self.image)
 
 
-class FrameSource:
+class FrameSource(ABC):
     """Frames in their order; open while inside `with`. `problems` grows while frames are read, one sentence each."""
 
     def __init__(self, path: Path) -> None:
@@ -76,10 +77,11 @@ class FrameSource:
         """What is being read, for people."""
         return str(self.path)
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
-        raise NotImplementedError
+        """Frames from the first one on."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (a folder has nothing to let go of)
         """Let go of files; iterating afterwards is an error."""
 
     def __enter__(self) -> "FrameSource":

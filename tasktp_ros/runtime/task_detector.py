@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tasktp_ros.errors import InputError, TaskError
 from tasktp_ros.runtime.checkpoints import ModelCard
-from tasktp_ros.runtime.detections import Detections
+from tasktp_ros.runtime.detections import PATCH, Detections
 from tasktp_ros.runtime.masks import paste
 from tasktp_ros.runtime.models import DEFAULT_MODEL, open_model
 from tasktp_ros.runtime.precision import choose_device, choose_precision
@@ -204,7 +204,7 @@ class TaskDetector:
         boxes = frame.boxes_to_source(found.boxes).cpu().numpy()
         scores, labels, masks = found.scores.cpu().numpy(), found.labels.cpu().numpy(), found.masks.cpu().numpy()
         windows = [paste(mask, box, *frame.source) for mask, box in zip(masks, boxes, strict=True)]
-        grid = (frame.padded[0] // 16, frame.padded[1] // 16)
+        grid = (frame.padded[0] // PATCH, frame.padded[1] // PATCH)
         keep = torch.cat(state.keep).cpu().numpy() if state.keep else np.zeros((0, grid[0] * grid[1]), dtype=bool)
         return boxes, scores, labels, windows, keep.reshape(-1, *grid)
 
