@@ -19,7 +19,16 @@ COCO: tuple[str, ...] = tuple(
 )
 """The 80 categories of COCO 2017 in the order every COCO detector numbers them."""
 
-VOCABULARIES: dict[str, tuple[str, ...]] = {"coco": COCO}
+ROOMS: tuple[str, ...] = tuple(
+    name.strip()
+    for name in (
+        "backpack, suitcase, bottle, cup, bowl, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, "
+        "microwave, oven, sink, refrigerator, book, clock, vase"
+    ).split(",")
+)
+"""The 20 categories of the rendered rooms: COCO's names in COCO's order."""
+
+VOCABULARIES: dict[str, tuple[str, ...]] = {"coco": COCO, "rooms": ROOMS}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Rendered rooms: an indoor world drawn with MuJoCo, so that a detector can be trained and shipped without photos."""
