@@ -4,9 +4,9 @@ import math
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from tasktp_ros.datasets.rooms.shapes import Colour, Part, Thing, Vector
+from tasktp_ros.datasets.rooms.solids import turned
 from tasktp_ros.datasets.rooms.textures import PATTERNS
 
 _TYPES = {
@@ -89,22 +89,10 @@ class MaterialBook:
         return name
 
 
-def rotation(angles: Vector) -> NDArray[np.float64]:
-    """(3, 3) matrix that turns by roll, pitch, yaw (radians) about the fixed x, y and z axes in this order."""
-    (cr, cp, cy), (sr, sp, sy) = np.cos(angles), np.sin(angles)
-    return np.array(
-        [
-            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-            [-sp, cp * sr, cp * cr],
-        ]
-    )
-
-
 def quaternion(angles: Vector) -> list[float]:
-    """The same turn as w, x, y, z."""
+    """Roll, pitch, yaw (radians, about the fixed x, y, z axes in this order) as w, x, y, z."""
     quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, rotation(angles).ravel())
+    mujoco.mju_mat2Quat(quat, turned(angles).ravel())
     return quat.tolist()
 
 
