@@ -70,21 +70,18 @@ def stove(random: np.random.Generator) -> Thing:
 
 
 def built_in_oven(random: np.random.Generator) -> Thing:
-    """An oven in a tall or low kitchen cabinet without a hob."""
+    """An oven in a low kitchen cabinet without a hob."""
     colour = pick(random, APPLIANCES)
     cabinet = pick(random, ((0.93, 0.93, 0.91), (0.7, 0.55, 0.38), (0.35, 0.38, 0.42), colour))
-    wide, deep, low = 0.3, 0.3, pick(random, (0.1, 0.1, 0.75))
-    tall = low + 0.6
-    total = tall + (0.15 if low < 0.5 else 0.6)
+    wide, deep, low = between(random, 0.29, 0.32), 0.3, between(random, 0.08, 0.14)
+    tall = low + between(random, 0.56, 0.62)
+    total = tall + between(random, 0.03, 0.1)
     parts = [box((0, 0, total / 2), (wide, deep, total / 2), cabinet, "wood")]
     parts.append(block((-wide + 0.01, -deep - 0.02, low), (wide - 0.01, -deep, tall), colour, gloss=0.5))
     parts += _oven_front(random, wide - 0.01, -deep - 0.02, low + 0.02, tall - 0.12)
     parts += _knobs(random, pick(random, (2, 4)), wide * 0.7, -deep - 0.02, tall - 0.06)
     parts.append(box((0, -deep - 0.022, tall - 0.06), (0.06, 0.003, 0.02), (0.1, 0.35, 0.4), glow=0.6))
-    surfaces = [Surface((0, 0, total), (wide * 0.9, deep * 0.9))] if low < 0.5 else []
-    if low > 0.5:
-        parts.append(block((-wide + 0.01, -deep - 0.015, 0.08), (wide - 0.01, -deep, low - 0.02), shade(cabinet, 1.05)))
-    return thing("oven", "built-in oven", parts, surfaces)
+    return thing("oven", "built-in oven", parts, [Surface((0, 0, total), (wide * 0.9, deep * 0.9))])
 
 
 def _oven_front(random: np.random.Generator, wide: float, front: float, low: float, high: float) -> list[Part]:

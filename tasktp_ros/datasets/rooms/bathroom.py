@@ -20,7 +20,7 @@ def toilet(random: np.random.Generator) -> Thing:
         parts.append(rod((0, 0.1, rim * 0.35), half * 0.62, rim * 0.35, white, gloss=0.6))
         parts.append(box((0, 0.17, rim * 0.4), (half * 0.6, 0.12, rim * 0.4), white, gloss=0.6))
         parts.append(ball((0, 0.05, 0.02), (half * 0.75, deep * 0.9, 0.03), white, gloss=0.6))
-    parts.append(ball((0, 0, rim - 0.05), (half, deep + 0.02, 0.17), white, gloss=0.6))
+    parts.append(ball((0, 0, rim - 0.05), (half, deep + 0.02, 0.13), white, gloss=0.6))
     parts.append(box((0, 0.2, rim - 0.06), (half * 0.9, 0.1, 0.06), white, gloss=0.6))
     parts.append(ball((0, -0.02, rim + 0.075), (half * 1.04, deep * 1.08, 0.02), seat_colour, gloss=0.5))
     lid_up = chance(random, 0.55)
@@ -37,7 +37,7 @@ def toilet(random: np.random.Generator) -> Thing:
             ball((0, -0.02, rim + 0.09), (half * 1.02, deep * 1.06, 0.022), shade(seat_colour, 0.96), gloss=0.6)
         )
     parts.append(box((0, back - 0.02, rim + 0.07), (half * 0.5, 0.025, 0.018), seat_colour))
-    if chance(random, 0.8):
+    if chance(random, 0.9):
         tank = between(random, 0.17, 0.21)
         top = rim + between(random, 0.34, 0.42)
         parts.append(block((-tank, back + 0.01, rim - 0.02), (tank, back + 0.18, top), white, gloss=0.6))
@@ -49,8 +49,8 @@ def toilet(random: np.random.Generator) -> Thing:
         else:
             parts.append(box((-tank * 0.65, back - 0.005, top - 0.06), (0.035, 0.012, 0.008), pick(random, METALS)))
     else:
-        parts.append(block((-0.19, back, 0), (0.19, back + 0.04, rim + 0.55), shade(white, 0.95)))
-        parts.append(box((0, back - 0.003, rim + 0.45), (0.11, 0.006, 0.07), pick(random, METALS)))
+        parts.append(block((-0.15, back, 0), (0.15, back + 0.04, rim + 0.5), shade(white, 0.95)))
+        parts.append(box((0, back - 0.003, rim + 0.4), (0.1, 0.006, 0.07), pick(random, METALS)))
     return thing("toilet", "toilet", parts)
 
 
@@ -63,8 +63,13 @@ def _basin(centre: Vector, half: Vector, wall: float, colour: Colour) -> list[Pa
         block((x - half_x, y - half_y, z - deep), (x + half_x, y + half_y, z - deep + 0.02), inside),
         block((x - half_x, y - half_y, z - deep), (x - half_x + wall, y + half_y, z), colour, gloss=0.6),
         block((x + half_x - wall, y - half_y, z - deep), (x + half_x, y + half_y, z), colour, gloss=0.6),
-        block((x - half_x, y - half_y, z - deep), (x + half_x, y - half_y + wall, z), colour, gloss=0.6),
-        block((x - half_x, y + half_y - wall * 2.5, z - deep), (x + half_x, y + half_y, z), colour, gloss=0.6),
+        block((x - half_x + wall, y - half_y, z - deep), (x + half_x - wall, y - half_y + wall, z), colour, gloss=0.6),
+        block(
+            (x - half_x + wall, y + half_y - wall * 2.5, z - deep),
+            (x + half_x - wall, y + half_y, z),
+            colour,
+            gloss=0.6,
+        ),
         rod((x, y, z - deep + 0.022), 0.022, 0.003, (0.2, 0.2, 0.2)),
     ]
 
@@ -102,23 +107,6 @@ def wall_basin(random: np.random.Generator) -> Thing:
         parts.append(bar((0, half_y * 0.3, top - deep - 0.15), (0, half_y - 0.02, top - deep - 0.15), 0.016, steel))
     parts += _tap(random, (0, half_y - 0.045, top), between(random, 0.1, 0.18), between(random, 0.1, 0.14))
     return thing("sink", kind, parts, hanging=True)
-
-
-def vanity(random: np.random.Generator) -> Thing:
-    """A basin let into a bathroom cupboard."""
-    white, half_x, half_y = ceramic(random), between(random, 0.28, 0.42), between(random, 0.2, 0.25)
-    top, deep, colour = between(random, 0.8, 0.88), 0.14, wood(random)
-    parts = _basin((0, 0, top), (half_x, half_y, deep), 0.045, white)
-    low = pick(random, (0.0, 0.25))
-    parts.append(block((-half_x + 0.01, -half_y + 0.02, low), (half_x - 0.01, half_y, top - deep), colour, "wood"))
-    for sx in (-1, 1):
-        first, last = sorted((sx * 0.006, sx * (half_x - 0.02)))
-        parts.append(
-            block((first, -half_y, low + 0.02), (last, -half_y + 0.02, top - deep - 0.02), shade(colour, 1.06))
-        )
-        parts.append(bar((sx * 0.04, -half_y - 0.02, 0.5), (sx * 0.04, -half_y - 0.02, 0.6), 0.008, metal(random)))
-    parts += _tap(random, (0, half_y - 0.05, top), between(random, 0.12, 0.22), between(random, 0.1, 0.15))
-    return thing("sink", "vanity", parts, hanging=True)
 
 
 def kitchen_sink(random: np.random.Generator) -> Thing:

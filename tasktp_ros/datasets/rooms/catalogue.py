@@ -43,7 +43,7 @@ CATEGORIES: dict[str, tuple[Builder, ...]] = {
     "laptop": (electronics.laptop,),
     "microwave": (appliances.microwave,),
     "oven": (appliances.stove, appliances.built_in_oven),
-    "sink": (bathroom.wall_basin, bathroom.vanity, bathroom.kitchen_sink, bathroom.vessel_basin),
+    "sink": (bathroom.wall_basin, bathroom.wall_basin, bathroom.kitchen_sink, bathroom.vessel_basin),
     "refrigerator": (appliances.refrigerator,),
     "book": (books_clocks.lying_book, books_clocks.standing_book, books_clocks.open_book),
     "clock": (books_clocks.wall_clock, books_clocks.alarm_clock, books_clocks.mantel_clock),
@@ -54,7 +54,17 @@ CATEGORIES: dict[str, tuple[Builder, ...]] = {
 DISTRACTORS: dict[str, Builder] = {**storage.BUILDERS, **distractors.BUILDERS}
 """Things that no detector is asked for, by kind."""
 
-_WALL = {"wall clock", "wall tv", "picture frame", "mirror", "curtain", "wall shelf", "towel", "light switch"}
+WALL_HEIGHTS: dict[str, tuple[float, float]] = {
+    "wall clock": (1.5, 1.9),
+    "wall tv": (0.8, 1.2),
+    "picture frame": (1.2, 1.6),
+    "mirror": (0.95, 1.2),
+    "curtain": (0.3, 0.7),
+    "wall shelf": (1.2, 1.6),
+    "towel": (0.7, 1.1),
+}
+"""Kinds that hang on a wall, and from where to where their lower edge may be, metres above the floor."""
+
 _SURFACE = {
     "bottle",
     "cup",
@@ -83,7 +93,7 @@ _SURFACE = {
 
 def place_of(thing: Thing) -> Place:
     """Where a thing belongs: on the floor, with its back on a wall, or on a surface of another thing."""
-    if thing.kind in _WALL:
+    if thing.kind in WALL_HEIGHTS:
         return "wall"
     if thing.kind in _SURFACE or thing.category in _SURFACE:
         return "surface"

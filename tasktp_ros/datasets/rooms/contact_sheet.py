@@ -30,13 +30,15 @@ def portrait(thing: Thing, random: np.random.Generator, cell: tuple[int, int] = 
     spec = mujoco.MjSpec()
     spec.visual.global_.offwidth, spec.visual.global_.offheight = cell
     spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.35] * 3, [0.3] * 3
-    spec.visual.map.znear = 0.001
+    spec.visual.map.znear = 0.02
     reach = max(float(np.linalg.norm(thing.size)), 0.05)
     spec.stat.extent = reach
     plane = mujoco.mjtGeom.mjGEOM_BOX
     spec.worldbody.add_geom(name="floor", type=plane, size=[9, 9, 0.5], pos=[0, 0, -0.5], rgba=[0.62, 0.57, 0.5, 1])
     back = max(thing.size[0], thing.size[1]) * 1.5 + 0.5 + 0.02
-    spec.worldbody.add_geom(name="wall", type=plane, size=[9, 0.5, 9], pos=[0, back, 9], rgba=[0.8, 0.8, 0.76, 1])
+    spec.worldbody.add_geom(
+        name="wall", type=plane, size=[9, 0.5, 9], pos=[0, back, 9], rgba=[0.8, 0.8, 0.76, 1], castshadow=False
+    )
     light = [-2.0 * reach, -3.0 * reach, 5.0 * reach]
     spec.worldbody.add_light(
         pos=light, dir=[0.35, 0.5, -0.8], diffuse=[0.6] * 3, type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
@@ -47,7 +49,7 @@ def portrait(thing: Thing, random: np.random.Generator, cell: tuple[int, int] = 
     mujoco.mj_forward(model, data)
     camera = mujoco.MjvCamera()
     camera.lookat[:] = (0.0, 0.0, thing.size[2] / 2)
-    camera.distance = reach / (2 * math.tan(math.radians(22.5))) * 1.02
+    camera.distance = reach / (2 * math.tan(math.radians(22.5))) * 1.12
     camera.azimuth, camera.elevation = 90.0, -22.0
     with mujoco.Renderer(model, cell[1], cell[0]) as renderer:
         renderer.update_scene(data, camera)

@@ -42,7 +42,7 @@ def _lamp(random: np.random.Generator, kind: str, tall: float, radius: float, po
         rod((0, 0, 0.012), radius * 0.85, 0.012, stand),
         rod((0, 0, tall / 2), pole, tall / 2, stand),
         rod((0, 0, tall - half * 0.4), radius, half * 0.4, cap, glow=glow),
-        rod((0, 0, tall + half * 0.4), radius * 0.85, half * 0.4, cap, glow=glow),
+        rod((0, 0, tall + half * 0.4), radius * 0.93, half * 0.4, cap, glow=glow),
     ]
     if kind == "table lamp" and chance(random, 0.6):
         parts.append(ball((0, 0, tall * 0.3), (radius * 0.6, radius * 0.6, tall * 0.28), bright(random), gloss=0.6))
@@ -67,8 +67,9 @@ def cushion(random: np.random.Generator) -> Thing:
     half = between(random, 0.17, 0.28)
     colour, texture = bright(random), pick(random, ("", "fabric", "stripes", "checks", "dots"))
     parts = [
-        box((0, 0, 0.055), (half, half, 0.04), colour, texture),
-        ball((0, 0, 0.055), (half, half, 0.075), colour, texture),
+        box((0, 0, 0.06), (half, half, 0.025), colour, texture),
+        box((0, 0, 0.06), (half * 0.88, half * 0.88, 0.045), colour, texture),
+        ball((0, 0, 0.06), (half * 0.85, half * 0.85, 0.06), colour, texture),
     ]
     return thing(None, "cushion", parts)
 
@@ -167,7 +168,7 @@ def curtain(random: np.random.Generator) -> Thing:
     parts = [
         block((-half * 0.8, 0.03, 0.25), (half * 0.8, 0.04, 2 * tall - 0.1), white),
         block(
-            (-half * 0.76, 0.025, 0.29), (half * 0.76, 0.03, 2 * tall - 0.14), sky, glow=0.5 if sky[0] > 0.5 else 0.0
+            (-half * 0.76, 0.025, 0.29), (half * 0.76, 0.03, 2 * tall - 0.14), sky, glow=0.25 if sky[0] > 0.5 else 0.0
         ),
         block((-0.015, 0.02, 0.25), (0.015, 0.03, 2 * tall - 0.1), white),
         bar((-half - 0.08, -0.02, 2 * tall + 0.01), (half + 0.08, -0.02, 2 * tall + 0.01), 0.014, metal(random)),
@@ -205,8 +206,8 @@ def shoes(random: np.random.Generator) -> Thing:
         parts += [
             box((x, 0, 0.012), (0.042, 0.13, 0.012), sole),
             ball((x, -0.04, 0.03), (0.045, 0.095, 0.045), colour),
-            ball((x, 0.06, 0.05), (0.042, 0.075, 0.055), colour),
-            ball((x, 0.075, 0.1), (0.028, 0.045, 0.012), DARK),
+            ball((x, 0.06, 0.045), (0.042, 0.072, 0.05), colour),
+            ball((x, 0.068, 0.088), (0.028, 0.042, 0.012), DARK),
         ]
     return thing(None, "shoes", parts)
 
@@ -277,10 +278,12 @@ def phone(random: np.random.Generator) -> Thing:
 
 def remote(random: np.random.Generator) -> Thing:
     """A remote control lying flat."""
-    parts = [box((0, 0, 0.009), (0.022, 0.085, 0.009), pick(random, (DARK, (0.3, 0.3, 0.32), (0.85, 0.85, 0.85))))]
-    parts.append(rod((0, 0.02, 0.018), 0.015, 0.001, (0.4, 0.4, 0.42)))
-    parts.append(box((0, -0.03, 0.018), (0.015, 0.03, 0.001), (0.7, 0.7, 0.7), "checks"))
-    parts.append(rod((0.01, 0.07, 0.018), 0.005, 0.0015, (0.8, 0.1, 0.1)))
+    half_x, half_y = between(random, 0.018, 0.027), between(random, 0.065, 0.11)
+    colour = pick(random, (DARK, (0.3, 0.3, 0.32), (0.85, 0.85, 0.85)))
+    parts = [box((0, 0, 0.009), (half_x, half_y, 0.009), colour)]
+    parts.append(rod((0, half_y * 0.25, 0.018), half_x * 0.7, 0.001, (0.4, 0.4, 0.42)))
+    parts.append(box((0, -half_y * 0.4, 0.018), (half_x * 0.7, half_y * 0.35, 0.001), (0.7, 0.7, 0.7), "checks"))
+    parts.append(rod((half_x * 0.5, half_y * 0.85, 0.018), 0.005, 0.0015, (0.8, 0.1, 0.1)))
     return thing(None, "remote", parts)
 
 

@@ -14,27 +14,38 @@ def backpack(random: np.random.Generator) -> Thing:
     colour = bright(random) if chance(random, 0.6) else cloth(random)
     pocket = colour if chance(random, 0.4) else pick(random, (shade(colour, 0.6), bright(random), (0.12, 0.12, 0.13)))
     strap = shade(pocket, 0.5)
-    half, deep, tall = between(random, 0.13, 0.17), between(random, 0.075, 0.11), between(random, 0.19, 0.25)
+    half, deep, tall = between(random, 0.13, 0.17), between(random, 0.07, 0.1), between(random, 0.19, 0.25)
+    shoulder = tall * 1.62
     parts = [
-        box((0, 0, tall * 0.9), (half, deep, tall * 0.9), colour, "fabric"),
-        pill((0, 0, tall * 1.8), deep, half + deep * 0.02, shade(colour, 0.97), angles=(0, math.pi / 2, 0)),
-        ball((0, -deep * 0.5, tall * 0.85), (half * 1.02, deep * 0.95, tall * 0.85), colour, "fabric"),
-        box((0, -deep - 0.035, tall * 0.6), (half * 0.74, 0.045, tall * 0.48), pocket, "fabric"),
-        box((0, -deep - 0.082, tall * 0.95), (half * 0.7, 0.004, 0.006), pick(random, METALS)),
-        box((0, -deep - 0.003, tall * 1.52), (half * 0.8, 0.02, 0.008), DARK),
-        bar((-0.035, 0.02, 2 * tall), (0.035, 0.02, 2 * tall), 0.011, strap),
+        box((0, 0, shoulder / 2), (half, deep, shoulder / 2), colour, "fabric"),
+        ball((0, 0, shoulder), (half, deep, 2 * tall - shoulder), shade(colour, 0.97), "fabric"),
+        ball((0, -deep * 0.4, tall * 0.85), (half * 1.05, deep * 1.05, tall * 0.85), colour, "fabric"),
+        bar((-0.035, 0.02, 2 * tall + 0.02), (0.035, 0.02, 2 * tall + 0.02), 0.011, strap),
     ]
+    front = -deep * between(random, 1.35, 1.6)
+    if chance(random, 0.6):
+        parts += [
+            box((0, front, tall * 0.42), (half * 0.74, 0.04, tall * 0.34), pocket, "fabric"),
+            pill((0, front, tall * 0.76), 0.04, half * 0.74, pocket, angles=(0, math.pi / 2, 0)),
+            box((0, front - 0.04, tall * 0.74), (half * 0.68, 0.004, 0.006), pick(random, METALS)),
+        ]
+    else:
+        parts.append(ball((0, front, tall * 0.55), (half * 0.8, 0.06, tall * 0.45), pocket, "fabric"))
+        parts.append(ball((0, -deep, tall * 1.3), (half * 0.7, 0.045, tall * 0.25), pocket, "fabric"))
     for sx in (-1, 1):
         x = sx * half * 0.55
-        parts.append(bar((x, deep, tall * 1.85), (x * 1.1, deep + 0.055, tall * 1.2), 0.018, strap))
-        parts.append(bar((x * 1.1, deep + 0.055, tall * 1.2), (x * 1.3, deep, tall * 0.2), 0.013, strap))
-    if chance(random, 0.5):
+        parts.append(bar((x, deep, tall * 1.85), (x * 1.6, deep + 0.07, tall * 1.2), 0.02, strap))
+        parts.append(bar((x * 1.6, deep + 0.07, tall * 1.2), (x * 1.7, deep, tall * 0.2), 0.014, strap))
+    style = random.random()
+    if style < 0.35:
         for sx in (-1, 1):
-            parts.append(box((sx * (half + 0.015), 0, tall * 0.45), (0.02, deep * 0.7, tall * 0.35), pocket, "fabric"))
-    elif chance(random, 0.5):
-        parts.append(
-            box((0, -deep * 0.4, tall * 1.86), (half * 1.02, deep * 1.1, 0.03), pocket, "fabric", angles=(0.25, 0, 0))
-        )
+            parts.append(ball((sx * half, 0, tall * 0.45), (0.035, deep * 0.8, tall * 0.4), pocket, "fabric"))
+    elif style < 0.65:
+        parts.append(ball((0, -deep * 0.3, tall * 1.72), (half * 1.08, deep * 1.3, tall * 0.3), pocket, "fabric"))
+        for sx in (-1, 1):
+            parts.append(box((sx * half * 0.4, -deep * 1.5, tall * 1.42), (0.012, 0.012, tall * 0.2), strap))
+    else:
+        parts.append(box((0, -deep * 0.99, shoulder), (half * 0.7, 0.01, 0.007), DARK, angles=(-0.4, 0, 0)))
     return thing("backpack", "backpack", parts)
 
 
@@ -45,7 +56,7 @@ def suitcase(random: np.random.Generator) -> Thing:
     wheel = 0.035
     middle = wheel * 1.6 + tall
     parts = [box((0, 0, middle), (half, deep, tall - 0.02), colour, gloss=0.5)]
-    parts.append(box((0, 0, middle), (half - 0.02, deep, tall), colour, gloss=0.5))
+    parts.append(box((0, 0, middle), (half - 0.02, deep - 0.003, tall), colour, gloss=0.5))
     parts.append(box((0, 0, middle), (half + 0.003, 0.006, tall + 0.002), DARK))
     if chance(random, 0.65):
         for x in np.linspace(-half * 0.72, half * 0.72, int(random.integers(4, 7))):

@@ -190,11 +190,11 @@ def bathtub(random: np.random.Generator) -> Thing:
     white: Colour = (0.96, 0.96, 0.95)
     wall = 0.06
     parts = [
-        block((-half_x, -half_y, 0), (half_x, half_y, 0.12), shade(white, 0.92)),
+        block((-half_x + wall, -half_y + wall, 0), (half_x - wall, half_y - wall, 0.12), shade(white, 0.92)),
         block((-half_x, -half_y, 0), (half_x, -half_y + wall, tall), white, pick(random, ("", "tiles")), gloss=0.5),
         block((-half_x, half_y - wall, 0), (half_x, half_y, tall), white, gloss=0.5),
-        block((-half_x, -half_y, 0), (-half_x + wall * 1.8, half_y, tall), white, gloss=0.5),
-        block((half_x - wall * 1.8, -half_y, 0), (half_x, half_y, tall), white, gloss=0.5),
+        block((-half_x, -half_y + wall, 0), (-half_x + wall * 1.8, half_y - wall, tall), white, gloss=0.5),
+        block((half_x - wall * 1.8, -half_y + wall, 0), (half_x, half_y - wall, tall), white, gloss=0.5),
     ]
     steel = metal(random)
     parts.append(rod((half_x - 0.06, 0, tall + 0.06), 0.018, 0.06, steel))

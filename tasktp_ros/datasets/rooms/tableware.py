@@ -9,6 +9,13 @@ from tasktp_ros.datasets.rooms.shapes import Colour, Part, Thing
 from tasktp_ros.datasets.rooms.solids import ball, bar, box, pill, rod, thing
 
 _HOLLOW: Colour = (0.12, 0.11, 0.11)
+_BLOOMS: tuple[Colour, ...] = (
+    (0.85, 0.15, 0.2),
+    (0.95, 0.75, 0.2),
+    (0.9, 0.5, 0.7),
+    (0.95, 0.93, 0.9),
+    (0.55, 0.35, 0.75),
+)
 
 
 def wine_bottle(random: np.random.Generator) -> Thing:
@@ -191,10 +198,11 @@ def vase(random: np.random.Generator) -> Thing:
     """A belly, a narrower neck and a flared lip; half of them hold flowers."""
     colour = bright(random)
     texture = pick(random, ("", "", "stripes", "marble", "dots", "wallpaper"))
-    tall, wide = between(random, 0.16, 0.38), between(random, 0.05, 0.1)
+    tall = between(random, 0.16, 0.38)
+    wide = tall * between(random, 0.24, 0.4)
     style = pick(random, ("belly", "shoulder", "tube", "pear"))
     neck = wide * between(random, 0.35, 0.55)
-    parts: list[Part] = [rod((0, 0, 0.008), wide * 0.6, 0.008, colour)]
+    parts: list[Part] = [] if style == "tube" else [rod((0, 0, 0.008), wide * 0.6, 0.008, colour)]
     if style == "belly":
         parts.append(ball((0, 0, tall * 0.4), (wide, wide, tall * 0.4), colour, texture, gloss=0.6))
     elif style == "shoulder":
@@ -204,13 +212,13 @@ def vase(random: np.random.Generator) -> Thing:
         parts.append(ball((0, 0, tall * 0.26), (wide, wide, tall * 0.26), colour, texture, gloss=0.6))
         parts.append(ball((0, 0, tall * 0.5), (wide * 0.6, wide * 0.6, tall * 0.44), colour, texture, gloss=0.6))
     else:
-        neck = wide * 0.62
+        neck = wide = min(wide * 0.55, tall * 0.16)
         parts.append(rod((0, 0, tall * 0.48), neck, tall * 0.48, colour, texture, gloss=0.6))
     parts.append(rod((0, 0, tall * 0.84), neck * 0.85, tall * 0.15, colour, gloss=0.6))
     parts.append(rod((0, 0, tall), neck * 1.15, 0.006, colour, gloss=0.6))
     parts.append(rod((0, 0, tall + 0.006), neck * 0.9, 0.0015, _HOLLOW))
-    if chance(random, 0.5):
-        bloom = hue(random, (0.5, 0.9), (0.7, 1.0))
+    if style == "tube" or chance(random, 0.5):
+        bloom = pick(random, _BLOOMS)
         size = between(random, 0.022, 0.04)
         for number in range(int(random.integers(3, 6))):
             angle, spread = number * 2.4, between(random, 0.02, 0.09)
@@ -234,8 +242,8 @@ def potted_plant(random: np.random.Generator) -> Thing:
         rod((0, 0, 2 * tall + 0.016 * scale), radius * 0.88, 0.003 * scale, (0.18, 0.12, 0.08)),
     ]
     soil = 2 * tall
-    style = pick(random, ("bush", "bush", "fan", "tree", "cactus"))
-    if style == "cactus" and scale < 1.6:
+    style = pick(random, ("bush", "bush", "fan", "tree", "cactus" if scale < 1.6 else "tree"))
+    if style == "cactus":
         high = between(random, 0.12, 0.2) * scale
         parts.append(pill((0, 0, soil + high), 0.06 * scale, high, green, gloss=0.0))
         for sx in (-1, 1):
