@@ -183,10 +183,10 @@ def bowl(random: np.random.Generator) -> Thing:
         food = hue(random, (0.2, 0.8), (0.3, 0.9))
         parts.append(ball((0, 0, deep * 0.6), (radius * 0.8, radius * 0.8, 0.012), food, "carpet"))
     elif filling < 0.6:
-        size = radius * 0.36
+        across = radius * 0.36
         for x, y in ((-0.35, -0.2), (0.35, -0.15)):
             skin = pick(random, ((0.85, 0.15, 0.1), (0.95, 0.55, 0.1), (0.5, 0.75, 0.2), (0.95, 0.85, 0.2)))
-            parts.append(ball((x * radius, y * radius, deep * 0.75), (size, size, size), skin, gloss=0.4))
+            parts.append(ball((x * radius, y * radius, deep * 0.75), (across, across, across), skin, gloss=0.4))
     else:
         parts.append(rod((0, 0, 0.018), base * 0.95, 0.002, shade(colour, 0.6)))
     return thing("bowl", "bowl", parts)
