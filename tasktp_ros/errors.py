@@ -19,3 +19,7 @@ class TaskError(TaskTPError):
 
 class DataError(TaskTPError):
     """A bag, folder, video or data set that cannot be read."""
+
+
+class TrainingError(TaskTPError):
+    """A training that had to stop: a loss that is not finite, or someone asked; the last checkpoint is whole."""

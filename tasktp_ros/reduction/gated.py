@@ -45,6 +45,7 @@ class GatedReducer(Reducer, ABC):
             group = blocks[start : start + self.blocks_per_gate]
             with stage("gates"):
                 keep = self.select((first + start - self.first_gated) // self.blocks_per_gate, tokens, state)
+                state.masks.append(keep)
                 state.keep.extend([keep.detach() > 0.5 if keep.is_floating_point() else keep] * len(group))
             with stage("blocks"):
                 tokens = run_masked(group, tokens, keep) if state.mask_only else run_kept(group, tokens, keep)

@@ -47,9 +47,12 @@ class SViT(GatedReducer):
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Keep where log-probability 0 exceeds log-probability 1; an exact tie prunes. The threshold is not used."""
         log_probabilities = self.gates[gate](tokens)
+        state.keep_logits.append(log_probabilities)
         if state.sample_noise:
             return F.gumbel_softmax(log_probabilities, hard=True)[..., 0]
         keep, prune = log_probabilities.unbind(-1)
+        if state.straight_through:
+            return (keep > prune).to(keep.dtype) - keep.exp().detach() + keep.exp()
         return state.decide(keep.exp(), keep > prune)
 
 

@@ -5,7 +5,8 @@ categories (equations 3 to 6 of the paper) and decides from that description alo
 which categories the task set holds other than through this split, so one training serves every set.
 """
 
-from typing import cast
+from math import ceil
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +88,15 @@ def top_of_row(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.cat([best.values for best in found], dim=-1), torch.cat([best.indices for best in found], dim=-1)
 
 
+def keep_at_least(keep: Tensor, share: float) -> Tensor:
+    """Add random tokens to images of which less than `share` is kept: (B, N) bool -> (B, N) bool."""
+    missing = (keep.sum(1) < share * keep.shape[1])[:, None]
+    drawn = torch.rand(keep.shape, device=keep.device).masked_fill(keep, 2.0)
+    count = ceil(share * keep.shape[1])
+    chosen = torch.zeros_like(keep).scatter_(1, drawn.topk(count, dim=1).indices, True)
+    return keep | (chosen & missing)
+
+
 class TaskTP(GatedReducer):
     """Three gates by default; each mask holds for the three blocks up to the next interaction.
 
@@ -94,31 +104,44 @@ class TaskTP(GatedReducer):
         dim: token channels C.
         num_classes: categories of the vocabulary.
         blocks_per_gate: 3, or 1 for a gate before every block.
+
+    Attributes:
+        stop_gradient: the category head's loss does not reach the backbone; False in the second released training
+            configuration (methods.md, card 1).
     """
 
     name = "tasktp"
+    least_kept: ClassVar[float] = 0.01
+    """In training at least this share of an image's tokens is kept, or nothing could be learned from it."""
 
     def __init__(self, dim: int, num_classes: int, blocks_per_gate: int = 3) -> None:
         super().__init__(blocks_per_gate)
         self.num_classes = num_classes
+        self.stop_gradient = True
         self.gates = nn.ModuleList(TaskGate(dim, num_classes) for _ in range(self.gate_count()))
 
     def published_modules(self) -> dict[str, nn.Module]:
         return {"selectors": self.gates}
 
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
-        """Keep where the keep probability exceeds the threshold; with noise a straight-through Gumbel-softmax.
+        """Keep where the keep probability exceeds the threshold; in training by a straight-through (Gumbel-)softmax.
 
         Gradients stop before the category head and between it and the judge, as published: the class loss never
         reaches the backbone and the pruning loss never reaches the class head.
         """
         module = cast(TaskGate, self.gates[gate])
-        state.class_logits = module.classify(tokens.detach(), state.class_logits)
-        features = module.describe(state.class_logits.detach(), self.split(state.relevant, tokens))
+        seen = tokens.detach() if self.stop_gradient else tokens
+        class_logits = module.classify(seen, state.class_logits[-1] if state.class_logits else None)
+        features = module.describe(class_logits.detach(), self.split(state.relevant, tokens))
         logits = module.judge(features)
-        if state.sample_noise:
-            soft = F.gumbel_softmax(logits.log_softmax(-1), tau=1.0)[..., KEEP]
-            return (soft > state.threshold).to(soft.dtype) - soft.detach() + soft
+        state.class_logits.append(class_logits)
+        state.keep_logits.append(logits)
+        if state.sample_noise or state.straight_through:
+            log_probabilities = logits.log_softmax(-1)
+            noisy = F.gumbel_softmax(log_probabilities, tau=1.0) if state.sample_noise else log_probabilities.exp()
+            soft = noisy[..., KEEP]
+            hard = keep_at_least(soft > state.threshold, self.least_kept)
+            return hard.to(soft.dtype) - soft.detach() + soft
         score = logits.softmax(-1)[..., KEEP]
         return state.decide(score, score > state.threshold)
 

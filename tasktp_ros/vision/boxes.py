@@ -31,6 +31,14 @@ def grid_anchors(height: int, width: int, stride: int, device: torch.device) -> 
     return (shifts + base_anchors(stride, device)).reshape(-1, 4)
 
 
+def encode_boxes(anchors: Tensor, boxes: Tensor, stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
+    """Deltas (K, 4) that :func:`decode_boxes` turns `anchors` (K, 4) into `boxes` (K, 4) with; all sides positive."""
+    sizes, wanted = anchors[:, 2:] - anchors[:, :2], boxes[:, 2:] - boxes[:, :2]
+    shift = (boxes[:, :2] + boxes[:, 2:] - anchors[:, :2] - anchors[:, 2:]) * 0.5 / sizes
+    deltas = torch.cat((shift, (wanted / sizes).log()), dim=-1)
+    return deltas / constant(stds, deltas.dtype, deltas.device)
+
+
 def decode_boxes(
     anchors: Tensor, deltas: Tensor, image_shape: tuple[int, int], stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
 ) -> Tensor:

@@ -49,7 +49,12 @@ class ProposalHead(nn.Module):
         Returns:
             Per image (P, 4) float32 xyxy px of the network's input, P <= `total`.
         """
-        scores, deltas = self(levels)
+        return self.select(*self(levels), image_shapes)
+
+    def select(
+        self, scores: Sequence[Tensor], deltas: Sequence[Tensor], image_shapes: Sequence[tuple[int, int]]
+    ) -> list[Tensor]:
+        """As :meth:`propose`, from the logits and deltas that calling the head gave."""
         return [
             self._propose_one([s[i] for s in scores], [d[i] for d in deltas], shape)
             for i, shape in enumerate(image_shapes)

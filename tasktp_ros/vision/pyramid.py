@@ -12,6 +12,7 @@ class FeaturePyramid(nn.Module):
 
     def __init__(self, dim: int, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         self.lateral_convs = nn.ModuleList(ConvModule(dim, channels, 1) for _ in range(4))
         self.fpn_convs = nn.ModuleList(ConvModule(channels, channels, 3) for _ in range(4))
 

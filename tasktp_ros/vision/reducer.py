@@ -25,21 +25,27 @@ class ReductionState:
         relevant: (num_classes,) or (B, num_classes) bool task set; None = all categories.
         threshold: a token is kept when its score exceeds this (equation 7 of the TaskTP paper).
         forced_share: for benchmarks: keep this share of tokens, the best scored, whatever the threshold says.
-        sample_noise: gates decide by Gumbel noise, as in training.
+        straight_through: decisions are floats, 0 or 1, whose gradient is that of the soft score, as in training.
+        sample_noise: likewise, and gates decide by Gumbel noise.
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
         keep: per gated block (B, N) bool, filled while the blocks run.
         scores: per gate (B, N) float keep score (the soft one in training), filled likewise.
-        class_logits: (B, N, num_classes + 1) of the last TaskTP gate; gates add up.
+        class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
+        keep_logits: per gate (B, N, 2), without noise; which index means "keep" is the method's own.
+        masks: per gate (B, N) decision as it was applied to the blocks, with its gradient.
     """
 
     relevant: Tensor | None = None
     threshold: float = 0.5
     forced_share: float | None = None
+    straight_through: bool = False
     sample_noise: bool = False
     mask_only: bool = False
     keep: list[Tensor] = field(default_factory=list)
     scores: list[Tensor] = field(default_factory=list)
-    class_logits: Tensor | None = None
+    class_logits: list[Tensor] = field(default_factory=list)
+    keep_logits: list[Tensor] = field(default_factory=list)
+    masks: list[Tensor] = field(default_factory=list)
 
     def decide(self, score: Tensor, kept: Tensor) -> Tensor:
         """The method's own decision `kept` (B, N) bool, or else the `forced_share` best scored, lower index first."""

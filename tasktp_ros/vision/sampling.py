@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tasktp_ros.vision.row_gradients import row_gradients_enabled, sum_rows_with_gradients
+
 
 def linear_corners(position: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
     """The two pixels around each position along one axis, and the share each has in a linear interpolation.
@@ -39,4 +41,7 @@ def sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
     Returns:
         (K, D), dtype of the table: sum over M of weights * table[rows].
     """
-    return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights.to(table.dtype))
+    weights = weights.to(table.dtype)
+    if row_gradients_enabled() and table.device.type == "cpu" and torch.is_grad_enabled():
+        return sum_rows_with_gradients(table, rows, weights)
+    return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)

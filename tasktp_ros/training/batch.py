@@ -1,0 +1,71 @@
+"""What one training step sees, and how samples of a data set become it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasktp_ros.datasets.coco import Sample
+from tasktp_ros.vision.image import PIXEL_MEAN, PIXEL_STD
+
+
+@dataclass
+class Truth:
+    """The objects of one image.
+
+    Attributes:
+        boxes: (M, 4) float32 xyxy px of the network's input.
+        labels: (M,) int64 index into the vocabulary.
+        masks: (M, H, W) bool.
+        crowd: (M,) bool: a region that holds many objects of its category; neither object nor background.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    masks: Tensor
+    crowd: Tensor
+
+    def to(self, device: torch.device) -> "Truth":
+        """The same on another device."""
+        parts = (self.boxes, self.labels, self.masks, self.crowd)
+        return Truth(*(part.to(device, non_blocking=True) for part in parts))
+
+    def select(self, rows: Tensor) -> "Truth":
+        """The objects that `rows` (M,) bool names."""
+        return Truth(self.boxes[rows], self.labels[rows], self.masks[rows], self.crowd[rows])
+
+
+@dataclass
+class Batch:
+    """Images of one size and what is on them.
+
+    Attributes:
+        images: (B, H, W, 3) uint8 RGB.
+        truths: the objects of each image.
+    """
+
+    images: Tensor
+    truths: list[Truth]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return Batch(self.images.to(device, non_blocking=True), [truth.to(device) for truth in self.truths])
+
+    def normalised(self) -> Tensor:
+        """(B, 3, H, W) float32, channels last, as `vision.image.to_input` makes them."""
+        mean = self.images.new_tensor(PIXEL_MEAN, dtype=torch.float32)
+        std = self.images.new_tensor(PIXEL_STD, dtype=torch.float32)
+        return ((self.images.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Samples of one size as a batch."""
+    images = torch.from_numpy(np.stack([sample.image for sample in samples]))
+    return Batch(images, [_truth(sample) for sample in samples])
+
+
+def _truth(sample: Sample) -> Truth:
+    arrays = (sample.boxes, sample.labels, sample.masks, sample.crowd)
+    return Truth(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))

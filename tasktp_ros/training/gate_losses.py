@@ -1,0 +1,163 @@
+"""What TaskTP's gates learn from: the category loss (equation 9) and the pruning pseudo-labels and loss (8 and 10)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasktp_ros.reduction.tasktp import KEEP
+from tasktp_ros.training.task_sampling import FEWER_SET_SIZES, SET_SIZES
+
+PRUNE = 1 - KEEP
+
+
+@dataclass(frozen=True)
+class GateRecipe:
+    """How gates are trained; two released configurations (methods.md, card 1).
+
+    Attributes:
+        class_weights, prune_weights: weight of each gate's category and pruning loss.
+        sample_noise: decisions by Gumbel noise; otherwise plain straight-through.
+        stop_gradient: the category loss does not reach the backbone.
+        set_sizes: sizes that task sets are drawn from.
+        ignore_irrelevant: irrelevant objects are neither object nor background and their class scores fold into it.
+        early_rule: also prune tokens whose category is already known (equation 8, first case; table V).
+        focal: class-balanced focal loss; otherwise plain cross-entropy (table 1b, row 13).
+        published_labels: sample token labels as the published code does instead of by area (table 1b, rows 2 and 3).
+        foreground_share: see `labels.token_labels`; None = the larger area.
+    """
+
+    class_weights: tuple[float, ...] = (0.01, 0.02, 0.04)
+    prune_weights: tuple[float, ...] = (0.001, 0.005, 0.01)
+    sample_noise: bool = True
+    stop_gradient: bool = True
+    set_sizes: tuple[int, ...] = SET_SIZES
+    ignore_irrelevant: bool = False
+    early_rule: bool = True
+    focal: bool = True
+    published_labels: bool = False
+    foreground_share: float | None = None
+
+
+GATE_RECIPES = {
+    "final": GateRecipe(),
+    "plain": GateRecipe(
+        class_weights=(1.0, 1.0, 1.0),
+        prune_weights=(2.0, 2.0, 2.0),
+        sample_noise=False,
+        stop_gradient=False,
+        set_sizes=FEWER_SET_SIZES,
+        ignore_irrelevant=True,
+    ),
+}
+"""The configuration released as final, and the other one."""
+
+
+class ClassBalance(nn.Module):
+    """Running counts of token labels and the class weights that follow from them.
+
+    The weight of a category is the largest count over its own, within 0.01 to 10; counts start at 3800 each.
+    """
+
+    def __init__(self, num_classes: int, start: float = 3800.0) -> None:
+        super().__init__()
+        self.counts: Tensor
+        self.register_buffer("counts", torch.full((num_classes + 1,), start))
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Count labels (B, N) int64 while training, and return the weights (C + 1,)."""
+        if self.training:
+            self.counts += torch.bincount(labels.flatten(), minlength=len(self.counts)).to(self.counts)
+        return (self.counts.max() / self.counts).clamp(0.01, 10.0)
+
+
+def class_loss(class_logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
+    """One-vs-all focal loss (gamma 2, alpha 0.25) on the softmax, weighted per category: L_class of one gate.
+
+    Args:
+        class_logits: (B, N, C + 1).
+        labels: (B, N) int64.
+        class_weights: (C + 1,).
+
+    Returns:
+        () mean over tokens of the sum over categories.
+    """
+    probabilities = class_logits.float().softmax(-1).clamp(1e-3, 1 - 1e-3)
+    target = F.one_hot(labels, class_logits.shape[-1]).bool()
+    hit = torch.where(target, probabilities, 1 - probabilities)
+    balance = torch.where(target, 0.25, 0.75)
+    losses = -balance * (1 - hit) ** 2 * hit.log() * class_weights
+    return losses.sum(-1).mean()
+
+
+def keep_labels(class_logits: Tensor, labels: Tensor, on_relevant: Tensor, relevant: Tensor, early_rule: bool) -> Tensor:
+    """Pseudo-label of every token (equation 8): prune it if its category is already known, or if it is taken for an
+    irrelevant one and does not lie on a relevant object; keep it otherwise.
+
+    Args:
+        class_logits: (B, N, C + 1).
+        labels: (B, N) int64, background C.
+        on_relevant: (B, N) bool: the token lies on a relevant object.
+        relevant: (B, C) bool.
+        early_rule: False leaves the first case out.
+
+    Returns:
+        (B, N) bool, True = keep.
+    """
+    guess = class_logits.argmax(-1)
+    guessed_relevant = F.pad(relevant, (0, 1)).gather(1, guess)
+    prune = ~guessed_relevant & ~on_relevant
+    if early_rule:
+        prune = prune | (guess == labels)
+    return ~prune
+
+
+def prune_loss(keep_logits: Tensor, keep: Tensor, confidence: Tensor) -> Tensor:
+    """Two-class cross-entropy (L_prune of one gate).
+
+    Tokens to be pruned weigh as much as the gate is sure of their category; those to be kept share the same total.
+
+    Args:
+        keep_logits: (B, N, 2).
+        keep: (B, N) bool.
+        confidence: (B, N) largest category probability.
+    """
+    losses = F.cross_entropy(keep_logits.float().flatten(0, 1), torch.where(keep, KEEP, PRUNE).flatten(), reduction="none")
+    losses = losses.view_as(keep)
+    pruned = (losses * confidence)[~keep].sum()
+    weight = confidence[~keep].sum()
+    kept = losses[keep]
+    if len(kept) == 0 or len(kept) == keep.numel():
+        return losses.mean()
+    return (pruned + kept.mean() * weight) / (2 * weight).clamp(min=1e-6)
+
+
+def gate_losses(
+    class_logits: Sequence[Tensor],
+    keep_logits: Sequence[Tensor],
+    labels: Tensor,
+    on_relevant: Tensor,
+    relevant: Tensor,
+    class_weights: Tensor,
+    recipe: GateRecipe,
+) -> dict[str, Tensor]:
+    """Both losses, weighted per gate and averaged over gates; arguments per gate as in the functions above."""
+    classified, pruned = [], []
+    for gate, (logits, keep_logit) in enumerate(zip(class_logits, keep_logits, strict=True)):
+        if recipe.focal:
+            of_class = class_loss(logits, labels, class_weights)
+        else:
+            of_class = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
+        known = logits.detach().float()
+        keep = keep_labels(known, labels, on_relevant, relevant, recipe.early_rule)
+        of_pruning = prune_loss(keep_logit, keep, known.softmax(-1).amax(-1))
+        classified.append(weight_of(recipe.class_weights, gate) * of_class)
+        pruned.append(weight_of(recipe.prune_weights, gate) * of_pruning)
+    return {"loss_token_class": torch.stack(classified).mean(), "loss_prune": torch.stack(pruned).mean()}
+
+
+def weight_of(weights: Sequence[float], gate: int) -> float:
+    """Weight of a gate; gates beyond the list have its last one (a gate before every block)."""
+    return weights[min(gate, len(weights) - 1)]

@@ -1,0 +1,64 @@
+"""Which images each step sees. A step's images and their augmentation follow from seed and step number alone, so that a
+resumed training sees exactly what an uninterrupted one would have seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from tasktp_ros.datasets.augment import augment
+from tasktp_ros.datasets.coco import CocoDataset, Sample
+from tasktp_ros.training.batch import Batch, collate
+from tasktp_ros.training.recipes import Stage
+
+Draw = tuple[int, int]
+"""Step, and position in the endless row of shuffled epochs."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process's part of every step: `micro_batches` batches of `images`, process `rank` of `processes`."""
+
+    rank: int
+    processes: int
+    images: int
+    micro_batches: int
+
+    def draws(self, step: int) -> Iterator[list[Draw]]:
+        """The positions of each micro batch of one step."""
+        first = step * self.images * self.micro_batches * self.processes
+        for part in range(self.micro_batches):
+            start = first + (part * self.processes + self.rank) * self.images
+            yield [(step, position) for position in range(start, start + self.images)]
+
+
+class StageImages(Dataset[Sample]):
+    """Augmented images of one stage, by draw."""
+
+    def __init__(self, dataset: CocoDataset, stage: Stage, seed: int) -> None:
+        self.dataset, self.stage, self.seed = dataset, stage, seed
+        self._epoch = -1
+        self._order = np.zeros(0, dtype=np.int64)
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        step, position = draw
+        epoch, place = divmod(position, len(self.dataset))
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
+        inputs = self.stage.inputs
+        size = inputs[np.random.default_rng((self.seed, step, 1)).integers(len(inputs))]
+        random = np.random.default_rng((self.seed, position, 2))
+        return augment(self.dataset[int(self._order[place])], size, random, self.stage.augment)
+
+
+def step_loader(images: StageImages, share: Share, first: int, last: int, workers: int) -> "DataLoader[Batch]":
+    """Batches of the steps first..last-1, `share.micro_batches` for each."""
+    plan = [draws for step in range(first, last) for draws in share.draws(step)]
+    return DataLoader(images, batch_sampler=plan, num_workers=workers, collate_fn=collate, worker_init_fn=_one_thread,
+                      prefetch_factor=4 if workers else None)  # fmt: skip
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)

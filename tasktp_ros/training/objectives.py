@@ -1,0 +1,168 @@
+"""What a stage of training asks of the network: three modules that turn a batch into named losses."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasktp_ros.reduction.svit import SViT, ratio_loss
+from tasktp_ros.reduction.tasktp import TaskTP
+from tasktp_ros.training.batch import Batch, Truth
+from tasktp_ros.training.detection_losses import SampleCounts, proposal_losses, region_losses, split_targets
+from tasktp_ros.training.gate_losses import ClassBalance, GateRecipe, gate_losses
+from tasktp_ros.training.labels import centre_token_labels, corner_relevance, pixel_labels, token_labels
+from tasktp_ros.training.task_sampling import draw_tasks
+from tasktp_ros.vision.backbone import Maps
+from tasktp_ros.vision.boxes import STRIDES
+from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.reducer import ReductionState
+
+RATIO_WEIGHT = 4.0
+"""Lambda of SViT's equation 5."""
+Losses = dict[str, Tensor]
+
+
+class Objective(nn.Module):
+    """Base: holds the detector and what the losses need; `forward(batch)` gives the losses to be added up.
+
+    Attributes:
+        trained_parts: names of the detector's parts that a stage with this objective trains.
+    """
+
+    trained_parts: tuple[str, ...] = ("backbone", "neck", "rpn_head", "roi_head")
+
+    def __init__(self, detector: Detector, num_classes: int, counts: SampleCounts) -> None:
+        super().__init__()
+        self.detector = detector
+        self.num_classes = num_classes
+        self.counts = counts
+
+    def shapes(self, batch: Batch) -> list[tuple[int, int]]:
+        """Content sizes for the heads: the whole image, since training images have no padding of their own."""
+        height, width = batch.images.shape[1:3]
+        return [(height, width)] * len(batch.images)
+
+
+class LabelObjective(Objective):
+    """Cheap start from scratch: the category of every pyramid cell and token, and proposals; no regions.
+
+    The heads on the pyramid and the tokens belong to this stage only.
+    """
+
+    trained_parts = ("backbone", "neck", "rpn_head")
+
+    def __init__(self, detector: Detector, num_classes: int, counts: SampleCounts) -> None:
+        super().__init__(detector, num_classes, counts)
+        self.cell_classes = nn.Conv2d(detector.neck.channels, num_classes + 1, 1)
+
+    def forward(self, batch: Batch) -> Losses:
+        """Losses of one batch."""
+        maps = self.detector.backbone.run(batch.normalised(), self.detector.backbone.reducer.begin())
+        levels = self.detector.neck(maps)
+        targets = [split_targets(truth, None) for truth in batch.truths]
+        losses = proposal_losses(*self.detector.rpn_head(levels), targets, self.counts.anchors)
+        for level, stride in list(zip(levels, STRIDES, strict=True))[:4]:
+            labels = pixel_labels(batch.truths, self.num_classes, stride)
+            losses[f"loss_cells_{stride}"] = 0.25 * balanced_cross_entropy(self.cell_classes(level).float(), labels)
+        return losses
+
+
+def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of cells, half its weight on background and half on objects: (B, K, h, w) and (B, h, w) -> ()."""
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    background = labels == logits.shape[1] - 1
+    parts = [losses[where].mean() for where in (background, ~background) if bool(where.any())]
+    return torch.stack(parts).mean()
+
+
+class DetectionObjective(Objective):
+    """The whole detector (L_task), and the losses of its gates where it has any: the total of equation 11."""
+
+    def __init__(self, detector: Detector, num_classes: int, counts: SampleCounts, gates: GateRecipe) -> None:
+        super().__init__(detector, num_classes, counts)
+        self.gates = gates
+        self.balance = ClassBalance(num_classes)
+        reducer = detector.backbone.reducer
+        self.gated = isinstance(reducer, (TaskTP, SViT))
+        if isinstance(reducer, TaskTP):
+            reducer.stop_gradient = gates.stop_gradient
+
+    def forward(self, batch: Batch) -> Losses:
+        """Losses of one batch."""
+        reducer = self.detector.backbone.reducer
+        task = self._draw_tasks(batch)
+        state = reducer.begin(task)
+        state.mask_only = state.straight_through = self.gated
+        state.sample_noise = self.gated and (self.gates.sample_noise or isinstance(reducer, SViT))
+        maps = self.detector.backbone.run(batch.normalised(), state)
+        folds = task if task is not None and self.gates.ignore_irrelevant else None
+        losses = self._task_losses(batch, maps, folds)
+        if isinstance(reducer, TaskTP):
+            losses |= token_losses(batch.truths, state, cast(Tensor, task), self.balance, self.gates)
+        elif isinstance(reducer, SViT):
+            losses["loss_ratio"] = RATIO_WEIGHT * ratio_loss(state.masks)
+        if self.gated:
+            losses["kept"] = torch.stack([mask.detach().mean() for mask in state.masks]).mean()
+        return losses
+
+    def _draw_tasks(self, batch: Batch) -> Tensor | None:
+        if not isinstance(self.detector.backbone.reducer, TaskTP):
+            return None
+        labels = [truth.labels for truth in batch.truths]
+        return draw_tasks(labels, self.num_classes, self.gates.set_sizes)
+
+    def _task_losses(self, batch: Batch, maps: Maps, folds: Tensor | None) -> Losses:
+        levels = self.detector.neck(maps)
+        rows = [None] * len(batch.truths) if folds is None else list(folds)
+        targets = [split_targets(truth, row) for truth, row in zip(batch.truths, rows, strict=True)]
+        scores, deltas = self.detector.rpn_head(levels)
+        losses = proposal_losses(scores, deltas, targets, self.counts.anchors)
+        with torch.no_grad():
+            proposals = self.detector.rpn_head.select(scores, deltas, self.shapes(batch))
+        return losses | region_losses(self.detector.roi_head, levels, proposals, targets, self.counts)
+
+
+class GateObjective(Objective):
+    """Gates for a finished detector: only the gates learn, from token labels, and decide as they will when they are used.
+
+    Nothing outside the gates needs a gradient, so a step costs one forward pass of the backbone.
+    """
+
+    trained_parts = ("backbone.selectors",)
+
+    def __init__(self, detector: Detector, num_classes: int, counts: SampleCounts, gates: GateRecipe) -> None:
+        super().__init__(detector, num_classes, counts)
+        self.gates = gates
+        self.balance = ClassBalance(num_classes)
+
+    def train(self, mode: bool = True) -> "GateObjective":
+        """Statistics of the frozen detector's norms stay as they are."""
+        super().train(mode)
+        self.detector.eval()
+        return self
+
+    def forward(self, batch: Batch) -> Losses:
+        """Losses of one batch."""
+        labels = [truth.labels for truth in batch.truths]
+        task = draw_tasks(labels, self.num_classes, self.gates.set_sizes)
+        state = self.detector.backbone.reducer.begin(task)
+        self.detector.backbone.run(batch.normalised(), state)
+        losses = token_losses(batch.truths, state, task, self.balance, self.gates)
+        losses["kept"] = torch.stack([keep.float().mean() for keep in state.keep]).mean()
+        return losses
+
+
+def token_losses(
+    truths: Sequence[Truth], state: ReductionState, task: Tensor, balance: ClassBalance, gates: GateRecipe
+) -> Losses:
+    """Category and pruning losses of the gates from what they left in `state`."""
+    num_classes = task.shape[1]
+    if gates.published_labels:
+        labels = torch.stack([centre_token_labels(truth, num_classes) for truth in truths])
+        on_relevant = torch.stack([corner_relevance(truth, row) for truth, row in zip(truths, task, strict=True)])
+    else:
+        labels = torch.stack([token_labels(truth, num_classes, gates.foreground_share) for truth in truths])
+        on_relevant = F.pad(task, (0, 1)).gather(1, labels)
+    return gate_losses(state.class_logits, state.keep_logits, labels, on_relevant, task, balance(labels), gates)

@@ -1,0 +1,47 @@
+"""AdamW's parameter groups and the learning rate curve."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from tasktp_ros.training.recipes import Stage
+
+UNDECAYED_NAMES = ("pos_embed", "level_embed")
+START = 1e-3
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
+    """Trainable parameters; norms, biases, gammas and embeddings of place and level without weight decay."""
+    decayed, free = [], []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            plain = parameter.ndim > 1 and not name.endswith(UNDECAYED_NAMES)
+            (decayed if plain else free).append(parameter)
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+
+
+def learning_rate(stage: Stage, step: int, steps: int) -> float:
+    """Rate of one step: a linear rise from a thousandth of the peak, then drops to a tenth or a cosine to a hundredth."""
+    if step < stage.warm_up:
+        return stage.rate * (START + (1.0 - START) * step / stage.warm_up)
+    if stage.drops:
+        return stage.rate * 0.1 ** sum(step >= share * steps for share in stage.drops)
+    done = (step - stage.warm_up) / max(1, steps - stage.warm_up)
+    return stage.rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give all groups one rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def set_drop_path(blocks: Iterable[nn.Module], highest: float) -> None:
+    """Stochastic depth rising linearly from 0 at the first block to `highest` at the last."""
+    blocks = list(blocks)
+    for index, block in enumerate(blocks):
+        for module in block.modules():
+            if hasattr(module, "drop_rate"):
+                module.drop_rate = highest * index / max(1, len(blocks) - 1)

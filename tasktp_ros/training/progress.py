@@ -1,0 +1,87 @@
+"""What a training leaves behind: a checkpoint that is whole or not there, and logs that a resumed run continues."""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tasktp_ros.errors import DataError
+
+CHECKPOINT = "last.ckpt"
+LOG = "log.csv"
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write `last.ckpt` beside the old one, then take its place."""
+    beside = folder / f".{CHECKPOINT}.{os.getpid()}.part"
+    try:
+        torch.save(state, beside)
+        os.replace(beside, folder / CHECKPOINT)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any]:
+    """Read `last.ckpt`.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise DataError(f"nothing to resume: {path} does not exist")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load's errors have no common base
+        raise DataError(f"checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
+
+
+class Log:
+    """Rows of named numbers in `log.csv`, and the same in TensorBoard where that is installed.
+
+    Rows from `step` on, which a broken-off run may have left, are dropped. A row may lack columns or bring new ones.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.path = folder / LOG
+        self.rows: list[dict[str, str]] = []
+        if step and self.path.is_file():
+            with self.path.open(newline="") as file:
+                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) < step]
+        self._columns = list(self.rows[0]) if self.rows else ["step"]
+        self._rewrite()
+        self._board = _tensorboard(folder, step)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Add a row."""
+        row = {"step": str(step), **{name: f"{value:.6g}" for name, value in values.items()}}
+        self.rows.append(row)
+        new = [name for name in row if name not in self._columns]
+        if new:
+            self._columns += new
+            self._rewrite()
+        else:
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, self._columns).writerow(row)
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+            self._board.flush()
+
+    def _rewrite(self) -> None:
+        beside = self.path.with_suffix(".part")
+        with beside.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows({name: value for name, value in row.items() if name} for row in self.rows)
+        os.replace(beside, self.path)
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step)

@@ -1,0 +1,137 @@
+"""Recipes: how each model that ships, and the paper's models, are trained. A recipe is a list of stages."""
+
+from dataclasses import dataclass, field, replace
+
+from tasktp_ros.datasets.augment import COCO_RECIPE, AugmentConfig
+from tasktp_ros.errors import InputError
+from tasktp_ros.training.detection_losses import SampleCounts
+from tasktp_ros.training.gate_losses import GATE_RECIPES, GateRecipe
+
+OBJECTIVES = ("labels", "detection", "gates")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Part of a training with one objective and one learning rate curve.
+
+    Attributes:
+        name: for logs.
+        objective: "labels", "detection" or "gates" (see `objectives`).
+        steps: optimiser steps; 0 = from `epochs`.
+        epochs: passes over the data set, where `steps` is 0.
+        batch: images per optimiser step, over all processes and accumulated batches.
+        inputs: heights and widths px of the training images, multiples of 32; one is drawn per step.
+        rate: peak learning rate of AdamW.
+        warm_up: steps of linear rise from a thousandth of it.
+        drops: shares of the stage after which the rate falls to a tenth; empty = cosine to a hundredth.
+        weight_decay: of matrices; norms, biases and embeddings have none.
+        clip: largest gradient norm; 0 = not clipped.
+        drop_path: of the last block, rising linearly from 0 at the first.
+        counts: anchors, regions and masks per image.
+        augment: augmentation.
+        freeze: "" or "detector" (only the gates learn).
+    """
+
+    name: str
+    objective: str
+    steps: int = 0
+    epochs: float = 0.0
+    batch: int = 16
+    inputs: tuple[tuple[int, int], ...] = ((256, 320),)
+    rate: float = 1e-4
+    warm_up: int = 500
+    drops: tuple[float, ...] = ()
+    weight_decay: float = 0.05
+    clip: float = 0.0
+    drop_path: float = 0.0
+    counts: SampleCounts = field(default_factory=SampleCounts)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    freeze: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model's training.
+
+    Attributes:
+        name: also the model's name.
+        size, method: arguments of `build_detector`.
+        vocabulary: key of `VOCABULARIES`.
+        stages: run one after the other.
+        gates: how gates are trained.
+        average: decay of the moving average of the weights, which is what is saved as the model.
+        pretrained: timm model whose transformer weights are the start; "" = none.
+    """
+
+    name: str
+    size: str
+    method: str
+    vocabulary: str
+    stages: tuple[Stage, ...]
+    gates: GateRecipe = field(default_factory=GateRecipe)
+    average: float = 0.999
+    pretrained: str = ""
+
+
+def _rooms(name: str, size: str, small: tuple[int, int], full: tuple[int, int], share: float = 1.0) -> tuple[Recipe, ...]:
+    """Dense, tasktp and svit for the rendered rooms; `share` scales the number of steps."""
+    few = SampleCounts(anchors=128, regions=48, masks=6)
+    labels = Stage("labels", "labels", round(3000 * share), batch=32, inputs=(small,), rate=1e-3, warm_up=200, clip=1.0)
+    boxes = replace(labels, name="boxes", objective="detection", steps=round(3000 * share), rate=7e-4, counts=few)
+    finish = replace(boxes, name="finish", steps=round(2500 * share), inputs=(full,), rate=3e-4)
+    gates = Stage("gates", "gates", round(600 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector")
+    adapt = replace(finish, name="adapt", steps=round(600 * share), rate=1e-4)
+    return (
+        Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish)),
+        Recipe(name, size, "tasktp", "rooms", (gates,)),
+        Recipe(f"{name}-tuned", size, "tasktp", "rooms", (gates, adapt)),
+        Recipe(f"{name}-svit", size, "svit", "rooms", (adapt,)),
+    )
+
+
+def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple[Recipe, ...]:
+    """The papers' recipes (methods.md, part 0): 36 epochs dense, then 6 (tiny) or 4 epochs with gates."""
+    inputs = tuple((side, round(side * 1.6 / 32) * 32) for side in range(480, 801, 32))
+    dense = Stage("dense", "detection", epochs=36, inputs=inputs, rate=1e-4, drops=(27 / 36, 33 / 36), drop_path=drop_path, augment=COCO_RECIPE)
+    drop = (4 / 6,) if tuning_epochs == 6 else (3 / 4,)
+    tuned = replace(dense, name="gates", epochs=tuning_epochs, rate=1e-5, weight_decay=1e-6, drops=drop)
+    start = f"deit_{size.removeprefix('deit_')}_patch16_224.fb_in1k"
+    return (
+        Recipe(f"coco-{letter}-dense", size, "dense", "coco", (dense,), average=0.0, pretrained=start),
+        Recipe(f"coco-{letter}-tasktp", size, "tasktp", "coco", (tuned,), average=0.0),
+        Recipe(f"coco-{letter}-svit", size, "svit", "coco", (tuned,), average=0.0),
+    )
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        *_rooms("rooms-nano", "nano", (160, 224), (256, 320)),
+        *_rooms("rooms-tiny", "deit_tiny", (256, 320), (480, 640), share=4.0),
+        *_coco("tiny", "deit_tiny", 6, 0.1),
+        *_coco("small", "deit_small", 4, 0.2),
+        *_coco("base", "deit_base", 4, 0.2),
+    )
+}
+
+
+def recipe_named(name: str) -> Recipe:
+    """A recipe by name.
+
+    Raises:
+        InputError: unknown name.
+    """
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}; expected one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def gate_recipe_named(name: str) -> GateRecipe:
+    """A released gate configuration by name: "final" or "plain".
+
+    Raises:
+        InputError: unknown name.
+    """
+    if name not in GATE_RECIPES:
+        raise InputError(f"unknown gate configuration {name!r}; expected one of {', '.join(GATE_RECIPES)}")
+    return GATE_RECIPES[name]

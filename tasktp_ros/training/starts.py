@@ -1,0 +1,82 @@
+"""What a training starts from: a finished dense model, another model of the same method, or timm's transformer."""
+
+import re
+from pathlib import Path
+
+from torch import Tensor
+
+from tasktp_ros.errors import ModelError
+from tasktp_ros.runtime.models import open_model
+from tasktp_ros.vision.detector import Detector
+
+GATES = ("backbone.selectors.", "backbone.selective_modules.")
+ENCODER_NAMES = (
+    (r"attn\.qkv\.(weight|bias)$", r"self_attn.in_proj_\1"),
+    (r"attn\.proj\.", "self_attn.out_proj."),
+    (r"mlp\.fc([12])\.", r"linear\1."),
+)
+
+
+def start_from_model(detector: Detector, model: str | Path) -> None:
+    """Load the weights of a model into a detector that may have gates the model lacks; those keep their fresh values.
+
+    Raises:
+        ModelError: the model cannot be read, or does not fit for another reason than its gates.
+    """
+    source, card = open_model(model)
+    tensors = source.state_dict()
+    wanted = detector.state_dict()
+    if any(".TransformerEncoderLayer." in name for name in wanted):
+        tensors = {encoder_name(name): tensor for name, tensor in tensors.items()}
+    missing = [name for name in wanted if name not in tensors and not name.startswith(GATES)]
+    unfit = [n for n, tensor in tensors.items() if n not in wanted or wanted[n].shape != tensor.shape]
+    unfit = [name for name in unfit if not name.startswith(GATES)]
+    if missing or unfit:
+        raise ModelError(f"model {card.name} ({card.size} {card.method}, {len(card.vocabulary)} categories) does not fit "
+                         f"the network to be trained: {(missing + unfit)[0]}")  # fmt: skip
+    detector.load_state_dict({n: t for n, t in tensors.items() if n in wanted}, strict=False)
+
+
+def encoder_name(name: str) -> str:
+    """A dense block's key as SViT publishes it (methods.md, card 2); other keys, also the gates', stay."""
+    if not name.startswith("backbone.blocks.") or ".TransformerEncoderLayer." in name:
+        return name
+    head, inner = re.fullmatch(r"(backbone\.blocks\.\d+\.)(.*)", name).groups()  # type: ignore[union-attr]
+    for pattern, replacement in ENCODER_NAMES:
+        inner = re.sub(pattern, replacement, inner)
+    return f"{head}TransformerEncoderLayer.{inner}"
+
+
+def start_from_timm(detector: Detector, name: str) -> None:
+    """Load timm's published transformer weights (DeiT) into the backbone's blocks and embeddings.
+
+    Raises:
+        ModelError: timm is not installed, the weights cannot be downloaded, or they do not fit.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise ModelError("starting from DeiT needs timm (pip install timm), or give a model with --init") from error
+    try:
+        published = timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # hub, network and timm errors have no common base
+        raise ModelError(f"timm could not load {name} ({type(error).__name__}); give a model with --init, or --init none "
+                         "to start from scratch") from error  # fmt: skip
+    load_transformer(detector, published)
+
+
+def load_transformer(detector: Detector, published: dict[str, Tensor]) -> None:
+    """Copy a timm ViT's blocks, patch and position embedding.
+
+    Raises:
+        ModelError: a block's weight is missing or has another shape.
+    """
+    wanted = detector.state_dict()
+    found = {}
+    for name in wanted:
+        source = name.removeprefix("backbone.")
+        if source.startswith(("blocks.", "patch_embed.", "pos_embed")):
+            if source not in published or published[source].shape != wanted[name].shape:
+                raise ModelError(f"the pretrained transformer does not fit: {source} is missing or has another shape")
+            found[name] = published[source]
+    detector.load_state_dict(found, strict=False)
