@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; see `tasktp bench --help`."""
-    height, width = _sides("--image", arguments.image)
-    input_size = _sides("--input", arguments.input) if arguments.input else None
+    height, width = sides("--image", arguments.image)
+    input_size = sides("--input", arguments.input) if arguments.input else None
     if arguments.rounds < 1 or not all(0.0 <= share <= 1.0 for share in arguments.keep):
         raise InputError("--rounds must be at least 1 and every --keep share between 0 and 1")
     import numpy as np
@@ -116,7 +116,8 @@ def _cell(values: dict[str, float], stages: tuple[str, ...]) -> str:
     return f"{sum(present):7.2f}" if present else "      -"
 
 
-def _sides(option: str, text: str) -> tuple[int, int]:
+def sides(option: str, text: str) -> tuple[int, int]:
+    """Parse "480x640" as height and width px; `option` is named when it is not that."""
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
         raise InputError(f"{option} must be two sides in px, such as 480x640, got {text!r}")

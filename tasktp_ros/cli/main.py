@@ -10,6 +10,7 @@ from tasktp_ros.errors import TaskTPError
 from tasktp_ros.runtime.threads import wait_asleep
 
 COMMANDS = {
+    "rooms": "tasktp_ros.cli.rooms",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",
     "convert": "tasktp_ros.cli.convert",
