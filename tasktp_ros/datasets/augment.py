@@ -1,0 +1,105 @@
+"""Training augmentation of an image with its boxes and masks: flip, scale, crop, colour; ends at exactly one size."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasktp_ros.datasets.coco import Sample
+
+PADDING = (124, 116, 104)
+"""The mean colour, RGB."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What is changed, and how much.
+
+    Attributes:
+        flip: probability of mirroring left and right.
+        scale: from where to where the image is scaled, relative to fitting it into the size.
+        brightness, contrast, saturation: largest relative change.
+        hue: largest turn of the colour circle, degrees.
+        smallest: shorter box side px under which an object is dropped.
+        fewest_pixels: mask pixels under which an object is dropped.
+    """
+
+    flip: float = 0.5
+    scale: tuple[float, float] = (0.7, 1.5)
+    brightness: float = 0.25
+    contrast: float = 0.25
+    saturation: float = 0.3
+    hue: float = 12.0
+    smallest: float = 2.0
+    fewest_pixels: int = 6
+
+
+NO_AUGMENT = AugmentConfig(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0)
+COCO_RECIPE = AugmentConfig(0.5, (0.8, 1.6), 0.0, 0.0, 0.0, 0.0)
+"""Flip and crop; the many input sizes are the stage's."""
+
+
+def augment(sample: Sample, size: tuple[int, int], random: np.random.Generator, config: AugmentConfig) -> Sample:
+    """A changed copy of exactly `size` (height, width) px.
+
+    The image is scaled, cut to a random window where it is larger than the size, and padded at the right and bottom
+    where it is smaller. Boxes are drawn anew around the masks; objects of which too little is left are dropped.
+    """
+    height, width = size
+    source_height, source_width = sample.image.shape[:2]
+    scale = min(height / source_height, width / source_width) * float(random.uniform(*config.scale))
+    # The window of the source that will be seen, in whole source pixels.
+    window_height = min(source_height, max(1, round(height / scale)))
+    window_width = min(source_width, max(1, round(width / scale)))
+    top = int(random.integers(source_height - window_height + 1))
+    left = int(random.integers(source_width - window_width + 1))
+    seen = (slice(top, top + window_height), slice(left, left + window_width))
+    content = (min(height, max(1, round(window_height * scale))), min(width, max(1, round(window_width * scale))))
+    mirrored = bool(random.random() < config.flip)
+
+    picture = _resized(sample.image[seen], content, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    picture = recolour(picture, random, config)
+    image = np.empty((height, width, 3), np.uint8)
+    image[:] = PADDING
+    image[: content[0], : content[1]] = picture[:, ::-1] if mirrored else picture
+    masks = np.zeros((len(sample.masks), height, width), np.bool_)
+    for target, mask in zip(masks, sample.masks, strict=True):
+        part = _resized(mask[seen].astype(np.uint8), content, cv2.INTER_NEAREST)
+        target[: content[0], : content[1]] = part[:, ::-1] if mirrored else part
+    boxes = boxes_around(masks)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    kept = (sides.min(1) >= config.smallest) & (masks.sum((1, 2)) >= config.fewest_pixels) if len(masks) else sides[:, 0] > 0
+    return Sample(sample.image_id, image, boxes[kept], sample.labels[kept], masks[kept], sample.crowd[kept])
+
+
+def recolour(picture: NDArray[np.uint8], random: np.random.Generator, config: AugmentConfig) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB with drawn brightness, contrast, saturation and hue."""
+    brightness, contrast, saturation = (
+        1.0 + float(random.uniform(-most, most)) for most in (config.brightness, config.contrast, config.saturation)
+    )
+    turn = float(random.uniform(-config.hue, config.hue))
+    if config.saturation or config.hue:
+        colours = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+        colours[..., 0] = (colours[..., 0].astype(np.int16) + round(turn / 2)) % 180
+        colours[..., 1] = cv2.convertScaleAbs(colours[..., 1], alpha=saturation)
+        picture = cv2.cvtColor(colours, cv2.COLOR_HSV2RGB)
+    if config.brightness or config.contrast:
+        middle = float(picture.mean())
+        table = (np.arange(256) * brightness - middle) * contrast + middle
+        picture = cv2.LUT(picture, np.clip(table, 0, 255).astype(np.uint8))
+    return picture
+
+
+def boxes_around(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Tight boxes (M, 4) xyxy px around masks (M, H, W); zeros for an empty mask."""
+    boxes = np.zeros((len(masks), 4), np.float32)
+    for box, mask in zip(boxes, masks, strict=True):
+        columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+        if len(rows):
+            box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return boxes
+
+
+def _resized(array: NDArray[np.uint8], size: tuple[int, int], how: int) -> NDArray[np.uint8]:
+    return array if array.shape[:2] == size else cv2.resize(array, size[::-1], interpolation=how)
