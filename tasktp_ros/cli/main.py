@@ -11,6 +11,7 @@ from tasktp_ros.runtime.threads import wait_asleep
 
 COMMANDS = {
     "rooms": "tasktp_ros.cli.rooms",
+    "train": "tasktp_ros.cli.train",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",
     "convert": "tasktp_ros.cli.convert",

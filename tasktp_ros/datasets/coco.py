@@ -98,7 +98,7 @@ class CocoDataset(Dataset[Sample]):
                 cannot be decoded.
         """
         entry = self._images[index]
-        image = self._picture(entry)
+        image = self.picture(index)
         height, width = image.shape[:2]
         boxes, labels, masks, crowd = [], [], [], []
         for annotation in self._objects[int(entry["id"])]:
@@ -123,14 +123,6 @@ class CocoDataset(Dataset[Sample]):
         found = self._objects[self.image_ids[index]]
         return np.array([each["label"] for each in found if not each.get("iscrowd", 0)], np.int64)
 
-    def picture_path(self, index: int) -> Path:
-        """File of an image."""
-        return self.folder / str(self._images[index]["file_name"])
-
-    def picture_size(self, index: int) -> tuple[int, int]:
-        """Height and width px of an image as the annotation file gives them."""
-        return int(self._images[index]["height"]), int(self._images[index]["width"])
-
     def _sort_in(self, annotations: list[dict]) -> int:
         labels = {self.category_ids[name]: label for label, name in enumerate(self.vocabulary)}
         left_out = 0
@@ -143,7 +135,9 @@ class CocoDataset(Dataset[Sample]):
             self._objects[each["image_id"]].append(each | {"label": labels[each["category_id"]]})
         return left_out
 
-    def _picture(self, entry: dict) -> NDArray[np.uint8]:
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB of an image, without its objects; raises as reading the sample does."""
+        entry = self._images[index]
         path = self.folder / str(entry["file_name"])
         try:
             with Image.open(path) as opened:

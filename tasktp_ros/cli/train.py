@@ -1,0 +1,103 @@
+"""Train a model by a recipe, in stages that resume; run again with --resume after any stop."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasktp_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from tasktp_ros.training.recipes import Recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `tasktp train`."""
+    parser.add_argument("recipe", help="such as rooms-nano-dense or coco-tiny-tasktp; see --list", nargs="?")
+    parser.add_argument("--list", action="store_true", help="print all recipes and their stages")
+    parser.add_argument("--data", type=Path, help="data set in COCO's layout")
+    parser.add_argument("--split", default="train", help="split to train on (default: train)")
+    parser.add_argument("--output", type=Path, help="folder for checkpoint, logs and model (default: runs/RECIPE)")
+    parser.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint")
+    parser.add_argument("--init", default="", metavar="MODEL", help="start from this model; none = from scratch (default: the recipe's)")
+    parser.add_argument("--freeze", choices=["detector"], help="train only the gates")
+    parser.add_argument("--gates", help="released gate configuration: final or plain (default: the recipe's)")
+    parser.add_argument("--steps", type=int, help="at most so many steps per stage, to try it out")
+    parser.add_argument("--batch", type=int, help="images per step, over all processes (default: the stage's)")
+    parser.add_argument("--rate", type=float, help="peak learning rate (default: the stage's)")
+    parser.add_argument("--accumulate", type=int, default=1, help="parts a process cuts its batch into (default: 1)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--processes", type=int, default=1, help="GPUs, or CPU processes, per machine (default: 1)")
+    parser.add_argument("--machines", type=int, default=1, help="machines; start the same command on each with torchrun")
+    parser.add_argument("--precision", default="bf16-mixed", help="bf16-mixed, 16-mixed or 32-true (default: bf16-mixed)")
+    parser.add_argument("--workers", type=int, default=1, help="data loading processes per training process (default: 1)")
+    parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS", help="also the most that is lost (default: 200)")
+    parser.add_argument("--check-every", type=int, default=0, metavar="STEPS", help="measure AP this often (default: at the end of a stage)")
+    parser.add_argument("--check-images", type=int, default=200, help="validation images for that; 0 = never (default: 200)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; see `tasktp train --help`."""
+    from tasktp_ros.training.recipes import RECIPES, recipe_named
+
+    if arguments.list:
+        print("\n".join(describe(recipe) for recipe in RECIPES.values()))
+        return 0
+    if arguments.recipe is None or arguments.data is None:
+        raise InputError("name a recipe and --data, the data set's folder; `tasktp train --list` shows the recipes")
+    recipe = _adapted(recipe_named(arguments.recipe), arguments)
+    try:
+        from lightning_fabric import Fabric
+    except ImportError as error:
+        raise InputError(f"training needs Lightning Fabric (pip install lightning-fabric): {error}") from error
+    from tasktp_ros.training.run import train
+    from tasktp_ros.training.trainer import Run
+
+    if min(arguments.processes, arguments.machines, arguments.accumulate, arguments.checkpoint_every) < 1:
+        raise InputError("--processes, --machines, --accumulate and --checkpoint-every must be at least 1")
+    together = arguments.processes * arguments.machines
+    fabric = Fabric(
+        accelerator=arguments.device,
+        devices=arguments.processes,
+        num_nodes=arguments.machines,
+        strategy="ddp" if together > 1 else "auto",
+        precision=arguments.precision,
+    )
+    settings = Run(
+        arguments.output or Path("runs") / recipe.name,
+        seed=arguments.seed,
+        checkpoint_every=arguments.checkpoint_every,
+        evaluate_every=arguments.check_every,
+        workers=arguments.workers,
+        micro_batches=arguments.accumulate,
+        resume=arguments.resume,
+    )
+    model = train(recipe, settings, fabric, arguments.data, arguments.split, arguments.init, arguments.check_images)
+    if fabric.is_global_zero:
+        print(f"trained {model}")
+    return 0
+
+
+def describe(recipe: "Recipe") -> str:
+    """One recipe as text, a line per stage."""
+    lines = [f"{recipe.name}: {recipe.size}, {recipe.method}, {recipe.vocabulary} categories"]
+    for stage in recipe.stages:
+        length = f"{stage.steps} steps" if stage.steps else f"{stage.epochs:g} epochs"
+        sizes = ", ".join(f"{height}x{width}" for height, width in stage.inputs[:1] + stage.inputs[1:][-1:])
+        lines.append(f"  {stage.name:10} {stage.objective:10} {length:12} of {stage.batch} images, {sizes}, rate {stage.rate:g}")
+    return "\n".join(lines)
+
+
+def _adapted(recipe: "Recipe", arguments: argparse.Namespace) -> "Recipe":
+    from tasktp_ros.training.recipes import gate_recipe_named
+    from tasktp_ros.training.run import shortened
+
+    if arguments.steps is not None:
+        if arguments.steps < 1:
+            raise InputError(f"--steps must be at least 1, got {arguments.steps}")
+        recipe = shortened(recipe, arguments.steps)
+    if arguments.gates:
+        recipe = replace(recipe, gates=gate_recipe_named(arguments.gates))
+    changes = {key: value for key, value in (("batch", arguments.batch), ("rate", arguments.rate), ("freeze", arguments.freeze)) if value}
+    return replace(recipe, stages=tuple(replace(stage, **changes) for stage in recipe.stages))

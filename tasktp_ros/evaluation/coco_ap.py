@@ -1,0 +1,97 @@
+"""COCO's average precision by pycocotools, for boxes and masks, also on a subset of the categories."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tasktp_ros.datasets.coco import CocoDataset
+
+NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
+KINDS = {"box": "bbox", "mask": "segm"}
+
+
+class Truth:
+    """A data set's annotations as pycocotools holds them; made once, asked often."""
+
+    def __init__(self, dataset: CocoDataset) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.coco = COCO(str(dataset.file))
+        self.category_ids = dataset.category_ids
+
+    def precision(
+        self,
+        detections: list[dict[str, Any]],
+        categories: Sequence[str],
+        image_ids: Sequence[int],
+        kinds: Sequence[str] = ("box", "mask"),
+    ) -> dict[str, dict[str, Any]]:
+        """Average precisions of detections, in per cent.
+
+        Args:
+            detections: COCO results: image_id, category_id, score, bbox (xywh px), segmentation (run lengths).
+            categories: only these count, in truth and detections.
+            image_ids: only these images count.
+
+        Returns:
+            per kind "box" and "mask": AP, AP50, AP75, AP_small, AP_medium, AP_large (-1 = nothing of that size exists),
+            `AP50_of` per category, and precision and recall at score 0.5 and IoU 0.5.
+        """
+        wanted = {self.category_ids[name] for name in categories}
+        images = set(image_ids)
+        counted = [each for each in detections if each["category_id"] in wanted and each["image_id"] in images]
+        return {kind: self._precision(counted, categories, sorted(images), KINDS[kind]) for kind in kinds}
+
+    def _precision(
+        self, detections: list[dict[str, Any]], categories: Sequence[str], image_ids: list[int], iou_type: str
+    ) -> dict[str, Any]:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = self.coco.loadRes(detections) if detections else _nothing(self.coco)
+            evaluation = COCOeval(self.coco, found, iou_type)
+            evaluation.params.imgIds = image_ids
+            evaluation.params.catIds = [self.category_ids[name] for name in categories]
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        report: dict[str, Any] = dict(zip(NAMES, (_percent(value) for value in evaluation.stats[:6]), strict=True))
+        by_category = evaluation.eval["precision"][0, :, :, 0, -1]
+        report["AP50_of"] = {name: _percent(_mean(by_category[:, i])) for i, name in enumerate(categories)}
+        return report | _at_half(evaluation)
+
+
+def _nothing(coco: COCO) -> COCO:
+    empty = COCO()
+    empty.dataset = {**{key: coco.dataset[key] for key in ("images", "categories")}, "annotations": []}
+    empty.createIndex()
+    return empty
+
+
+def _at_half(evaluation: COCOeval) -> dict[str, float]:
+    """Precision and recall, in per cent, of detections that score at least 0.5, matched at IoU 0.5."""
+    hits = claims = objects = 0
+    areas = len(evaluation.params.areaRng)
+    for number, image in enumerate(evaluation.evalImgs):
+        # All areas come first within a category: index = (category * areas + area) * images + image.
+        if image is None or (number // len(evaluation.params.imgIds)) % areas:
+            continue
+        sure = np.array(image["dtScores"]) >= 0.5
+        counted = sure & ~np.array(image["dtIgnore"][0], dtype=bool)
+        claims += int(counted.sum())
+        hits += int((counted & (np.array(image["dtMatches"][0]) > 0)).sum())
+        objects += int((~np.array(image["gtIgnore"], dtype=bool)).sum())
+    return {"precision_at_0.5": _percent(hits / claims) if claims else -1.0,
+            "recall_at_0.5": _percent(hits / objects) if objects else -1.0}  # fmt: skip
+
+
+def _mean(values: NDArray) -> float:
+    values = values[values > -1]
+    return float(values.mean()) if len(values) else -1.0
+
+
+def _percent(value: float) -> float:
+    return round(100 * float(value), 2) if value >= 0 else -1.0

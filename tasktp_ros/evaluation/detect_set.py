@@ -1,0 +1,44 @@
+"""Runs a detector over a data set and keeps what evaluation needs, in COCO's result form."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.runtime.detections import Detections
+from tasktp_ros.runtime.task_detector import TaskDetector
+
+SCORE_THRESHOLD = 0.05
+MOST_DETECTIONS = 100
+
+
+def as_results(found: Detections, image_id: int, category_ids: dict[str, int]) -> list[dict[str, Any]]:
+    """Detections of one image as COCO results."""
+    if not len(found.boxes):
+        return []
+    encoded = [coco_mask.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in found.masks]
+    return [
+        {
+            "image_id": image_id,
+            "category_id": category_ids[name],
+            "score": float(score),
+            "bbox": [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])],
+            "segmentation": {"size": list(run["size"]), "counts": run["counts"].decode()},
+        }
+        for name, score, box, run in zip(found.names, found.scores, found.boxes, encoded, strict=True)
+    ]
+
+
+def detect_images(detector: TaskDetector, dataset: CocoDataset, indices: Iterable[int]) -> Iterable[tuple[int, Detections]]:
+    """Detections of images, as `detector` is told to look for, down to score 0.05 and up to 100 per image."""
+    detector.score_threshold, detector.max_detections = SCORE_THRESHOLD, MOST_DETECTIONS
+    for index in indices:
+        yield index, detector.detect(dataset.picture(index))
+
+
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """At most `most` of `count` indices, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
