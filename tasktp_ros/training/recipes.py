@@ -78,10 +78,10 @@ def _rooms(name: str, size: str, small: tuple[int, int], full: tuple[int, int], 
     few = SampleCounts(anchors=128, regions=48, masks=6)
     # At the small size windows are cut out at the full size's scale, so that objects look as large as they will.
     zoomed, plain = AugmentConfig(scale=(0.9, 2.0)), AugmentConfig(scale=(0.7, 1.4))
-    labels = Stage("labels", "labels", round(1300 * share), batch=32, inputs=(small,), rate=1e-3, warm_up=100, clip=1.0,
+    labels = Stage("labels", "labels", round(700 * share), batch=32, inputs=(small,), rate=1e-3, warm_up=100, clip=1.0,
                    augment=zoomed, counts=few)  # fmt: skip
-    boxes = replace(labels, name="boxes", objective="detection", steps=round(1700 * share), rate=8e-4)
-    finish = replace(boxes, name="finish", steps=round(600 * share), inputs=(full,), rate=4e-4, augment=plain)
+    boxes = replace(labels, name="boxes", objective="detection", steps=round(1600 * share), rate=8e-4)
+    finish = replace(boxes, name="finish", steps=round(450 * share), inputs=(full,), rate=4e-4, augment=plain)
     gates = Stage("gates", "gates", round(600 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector")
     adapt = replace(finish, name="adapt", steps=round(600 * share), rate=1e-4)
     return (

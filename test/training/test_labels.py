@@ -1,0 +1,72 @@
+import torch
+
+from tasktp_ros.training.batch import Truth
+from tasktp_ros.training.labels import centre_token_labels, corner_relevance, pixel_labels, token_labels
+
+CLASSES = 3
+
+
+def truth_of(*objects: tuple[int, tuple[slice, slice]], height: int = 32, width: int = 32) -> Truth:
+    masks = torch.zeros(len(objects), height, width, dtype=torch.bool)
+    for mask, (_, where) in zip(masks, objects, strict=True):
+        mask[where] = True
+    labels = torch.tensor([label for label, _ in objects], dtype=torch.int64)
+    return Truth(torch.zeros(len(objects), 4), labels, masks, torch.zeros(len(objects), dtype=torch.bool))
+
+
+def test_a_token_is_what_covers_most_of_it():
+    truth = truth_of((1, (slice(0, 16), slice(0, 9))), (2, (slice(0, 16), slice(16, 23))))
+    assert token_labels(truth, CLASSES).tolist() == [1, 3, 3, 3], "9 of 16 columns win over background, 7 of 16 do not"
+
+
+def test_two_instances_of_a_category_count_together():
+    truth = truth_of((0, (slice(0, 5), slice(0, 16))), (0, (slice(5, 10), slice(0, 16))))
+    assert token_labels(truth, CLASSES)[0] == 0, "5 + 5 of 16 lines are more than 6 lines of background"
+
+
+def test_equal_areas_go_to_the_lower_index_and_background_is_the_highest():
+    half = (slice(0, 16), slice(0, 8)), (slice(0, 16), slice(8, 16))
+    assert token_labels(truth_of((2, half[0]), (1, half[1])), CLASSES)[0] == 1
+    assert token_labels(truth_of((2, half[0])), CLASSES)[0] == 2
+
+
+def test_a_small_object_wins_over_background_only_if_asked_to():
+    truth = truth_of((1, (slice(4, 8), slice(4, 12))))
+    assert token_labels(truth, CLASSES)[0] == CLASSES
+    assert token_labels(truth, CLASSES, foreground_share=0.1)[0] == 1
+    assert token_labels(truth, CLASSES, foreground_share=0.2)[0] == CLASSES
+
+
+def test_no_object_is_all_background():
+    empty = truth_of()
+    for labels in (token_labels(empty, CLASSES), centre_token_labels(empty, CLASSES)):
+        assert labels.tolist() == [CLASSES] * 4
+    assert not corner_relevance(empty, torch.ones(CLASSES, dtype=torch.bool)).any()
+
+
+def test_published_labels_look_at_four_pixels_and_the_corner():
+    truth = truth_of((1, (slice(7, 9), slice(7, 9))))
+    assert centre_token_labels(truth, CLASSES).tolist() == [1, 3, 3, 3]
+    relevant = torch.tensor([False, True, False])
+    assert not corner_relevance(truth, relevant).any()
+    corner = truth_of((1, (slice(16, 17), slice(0, 1))))
+    assert corner_relevance(corner, relevant).tolist() == [False, False, True, False]
+    assert not corner_relevance(corner, ~relevant).any()
+
+
+def test_published_labels_equal_the_bilinear_reduction_they_stand_for():
+    torch.manual_seed(0)
+    masks = torch.rand(3, 64, 96) > 0.6
+    truth = Truth(torch.zeros(3, 4), torch.tensor([0, 2, 0]), masks, torch.zeros(3, dtype=torch.bool))
+    layers = torch.zeros(CLASSES + 1, 64, 96)
+    layers[0], layers[2] = (masks[0] | masks[2]).float(), masks[1].float()
+    layers[3] = (~masks.any(0)).float()
+    reduced = torch.nn.functional.interpolate(layers[None], scale_factor=1 / 16, mode="bilinear", align_corners=False)[0]
+    best = torch.tensor([[int((column == column.max()).nonzero()[0, 0]) for column in line] for line in reduced.permute(1, 2, 0)])
+    assert torch.equal(centre_token_labels(truth, CLASSES), best.flatten())
+
+
+def test_of_two_objects_on_a_pixel_the_smaller_is_in_front():
+    truth = truth_of((0, (slice(0, 32), slice(0, 32))), (1, (slice(0, 8), slice(0, 8))))
+    labels = pixel_labels([truth], CLASSES, 8)[0]
+    assert labels[0, 0] == 1 and labels[0, 1] == 0 and labels.shape == (4, 4)
