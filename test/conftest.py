@@ -15,6 +15,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory) -> Path:
+    """Root of a data set of 12 training and 4 validation images of coloured boxes, with the rooms' categories."""
+    from tiny_set import write_set
+
+    root = tmp_path_factory.mktemp("tiny_set")
+    write_set(root, "train", 12)
+    write_set(root, "val", 4, seed=1)
+    return root
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with recorded numbers and real images; tests that need it are skipped where it is absent."""
     beside = Path(__file__).resolve().parents[2] / "shared"

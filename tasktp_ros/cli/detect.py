@@ -3,8 +3,13 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasktp_ros.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros import TaskDetector
     from tasktp_ros.runtime.drawing import draw_overlay
 
-    pixels = cv2.imread(str(arguments.image), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise DataError(f"{arguments.image} is not an image that can be read; expected a JPEG or PNG file")
-    image = pixels[..., ::-1]
+    image = read_image(arguments.image)
     detector = TaskDetector.load(arguments.model, arguments.device, arguments.precision)
     detector.set_task(arguments.task, threshold=arguments.threshold)
     detector.score_threshold = arguments.score
@@ -47,3 +49,17 @@ def run(arguments: argparse.Namespace) -> int:
     for name, score, (left, top, right, bottom) in zip(found.names, found.scores, found.boxes, strict=True):
         print(f"{score:.2f}  {name:<16} {left:6.0f} {top:6.0f} {right:6.0f} {bottom:6.0f}")
     return 0
+
+
+def read_image(path: Path) -> "NDArray[np.uint8]":
+    """(H, W, 3) uint8 RGB of a JPEG or PNG file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    import cv2
+
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise DataError(f"{path} is not an image that can be read; expected a JPEG or PNG file")
+    return pixels[..., ::-1]

@@ -12,6 +12,8 @@ from tasktp_ros.runtime.threads import wait_asleep
 COMMANDS = {
     "rooms": "tasktp_ros.cli.rooms",
     "train": "tasktp_ros.cli.train",
+    "eval": "tasktp_ros.cli.eval",
+    "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",
     "convert": "tasktp_ros.cli.convert",

@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="train", help="split to train on (default: train)")
     parser.add_argument("--output", type=Path, help="folder for checkpoint, logs and model (default: runs/RECIPE)")
     parser.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint")
-    parser.add_argument("--init", default="", metavar="MODEL", help="start from this model; none = from scratch (default: the recipe's)")
+    parser.add_argument(
+        "--init", default="", metavar="MODEL", help="start from this model; none = from scratch (default: the recipe's)"
+    )
     parser.add_argument("--freeze", choices=["detector"], help="train only the gates")
     parser.add_argument("--gates", help="released gate configuration: final or plain (default: the recipe's)")
     parser.add_argument("--steps", type=int, help="at most so many steps per stage, to try it out")
@@ -29,12 +31,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--processes", type=int, default=1, help="GPUs, or CPU processes, per machine (default: 1)")
-    parser.add_argument("--machines", type=int, default=1, help="machines; start the same command on each with torchrun")
-    parser.add_argument("--precision", default="bf16-mixed", help="bf16-mixed, 16-mixed or 32-true (default: bf16-mixed)")
-    parser.add_argument("--workers", type=int, default=1, help="data loading processes per training process (default: 1)")
-    parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS", help="also the most that is lost (default: 200)")
-    parser.add_argument("--check-every", type=int, default=0, metavar="STEPS", help="measure AP this often (default: at the end of a stage)")
-    parser.add_argument("--check-images", type=int, default=200, help="validation images for that; 0 = never (default: 200)")
+    parser.add_argument(
+        "--machines", type=int, default=1, help="machines; start the same command on each with torchrun"
+    )
+    parser.add_argument(
+        "--precision", default="bf16-mixed", help="bf16-mixed, 16-mixed or 32-true (default: bf16-mixed)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="data loading processes per training process (default: 1)"
+    )
+    parser.add_argument(
+        "--checkpoint-every", type=int, default=200, metavar="STEPS", help="also the most that is lost (default: 200)"
+    )
+    parser.add_argument(
+        "--check-every",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="measure AP this often (default: at the end of a stage)",
+    )
+    parser.add_argument(
+        "--check-images", type=int, default=200, help="validation images for that; 0 = never (default: 200)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,7 +103,9 @@ def describe(recipe: "Recipe") -> str:
     for stage in recipe.stages:
         length = f"{stage.steps} steps" if stage.steps else f"{stage.epochs:g} epochs"
         sizes = ", ".join(f"{height}x{width}" for height, width in stage.inputs[:1] + stage.inputs[1:][-1:])
-        lines.append(f"  {stage.name:10} {stage.objective:10} {length:12} of {stage.batch} images, {sizes}, rate {stage.rate:g}")
+        lines.append(
+            f"  {stage.name:10} {stage.objective:10} {length:12} of {stage.batch} images, {sizes}, rate {stage.rate:g}"
+        )
     return "\n".join(lines)
 
 
@@ -99,5 +119,9 @@ def _adapted(recipe: "Recipe", arguments: argparse.Namespace) -> "Recipe":
         recipe = shortened(recipe, arguments.steps)
     if arguments.gates:
         recipe = replace(recipe, gates=gate_recipe_named(arguments.gates))
-    changes = {key: value for key, value in (("batch", arguments.batch), ("rate", arguments.rate), ("freeze", arguments.freeze)) if value}
+    changes = {
+        key: value
+        for key, value in (("batch", arguments.batch), ("rate", arguments.rate), ("freeze", arguments.freeze))
+        if value
+    }
     return replace(recipe, stages=tuple(replace(stage, **changes) for stage in recipe.stages))

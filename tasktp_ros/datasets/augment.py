@@ -69,7 +69,11 @@ def augment(sample: Sample, size: tuple[int, int], random: np.random.Generator, 
         target[: content[0], : content[1]] = part[:, ::-1] if mirrored else part
     boxes = boxes_around(masks)
     sides = boxes[:, 2:] - boxes[:, :2]
-    kept = (sides.min(1) >= config.smallest) & (masks.sum((1, 2)) >= config.fewest_pixels) if len(masks) else sides[:, 0] > 0
+    kept = (
+        (sides.min(1) >= config.smallest) & (masks.sum((1, 2)) >= config.fewest_pixels)
+        if len(masks)
+        else sides[:, 0] > 0
+    )
     return Sample(sample.image_id, image, boxes[kept], sample.labels[kept], masks[kept], sample.crowd[kept])
 
 

@@ -63,7 +63,9 @@ class CocoDataset(Dataset[Sample]):
         self.category_ids = {name: number for number, name in named.items()}
         lacking = [name for name in self.vocabulary if name not in self.category_ids]
         if lacking:
-            raise DataError(f"{self.file} has no category {lacking[0]!r}; it has {', '.join(list(self.category_ids)[:8])}")
+            raise DataError(
+                f"{self.file} has no category {lacking[0]!r}; it has {', '.join(list(self.category_ids)[:8])}"
+            )
         self._images = _rows(self.file, content, "images", ("id", "file_name", "height", "width"))
         self.image_ids = [int(image["id"]) for image in self._images]
         self._objects: dict[int, list[dict]] = {number: [] for number in self.image_ids}
@@ -128,7 +130,9 @@ class CocoDataset(Dataset[Sample]):
         left_out = 0
         for each in annotations:
             if each["image_id"] not in self._objects:
-                raise DataError(f"{self.file}: annotation {each.get('id', '?')} is of image {each['image_id']}, which the file lacks")
+                raise DataError(
+                    f"{self.file}: annotation {each.get('id', '?')} is of image {each['image_id']}, which the file lacks"
+                )
             if each["category_id"] not in labels:
                 left_out += 1
                 continue

@@ -32,7 +32,9 @@ def as_results(found: Detections, image_id: int, category_ids: dict[str, int]) -
     ]
 
 
-def detect_images(detector: TaskDetector, dataset: CocoDataset, indices: Iterable[int]) -> Iterable[tuple[int, Detections]]:
+def detect_images(
+    detector: TaskDetector, dataset: CocoDataset, indices: Iterable[int]
+) -> Iterable[tuple[int, Detections]]:
     """Detections of images, as `detector` is told to look for, down to score 0.05 and up to 100 per image."""
     detector.score_threshold, detector.max_detections = SCORE_THRESHOLD, MOST_DETECTIONS
     for index in indices:

@@ -153,17 +153,32 @@ def _contender(detector: TaskDetector, method: str, share: float | None, image: 
         found = detector.detect(image)
         return found.timings, float(np.mean(found.kept)) if found.kept else None, len(found)
 
+    gflops = stage_gflops(detector, image, share)
+    name = method if share is None else f"{method}, {share:.0%} kept"
+    return _Contender(name, run, gflops, _millions(detector.network()))
+
+
+def stage_gflops(detector: TaskDetector, image: NDArray[np.uint8], share: float | None = None) -> dict[str, float]:
+    """Billions of operations per stage (a multiply-add is two) on one image under the detector's task.
+
+    Args:
+        share: force every gate to this share of tokens; None = the gates decide.
+    """
     network = detector.network()
     frame = frame_for(image.shape[0], image.shape[1], detector.card.resize())
-    batch = to_input(torch.from_numpy(image).to(detector.device), frame, next(network.parameters()).dtype)
-    state = network.backbone.reducer.begin()
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).to(detector.device)
+    batch = to_input(pixels, frame, next(network.parameters()).dtype)
+    task, relevant = detector.task, None
+    if task.categories is not None:
+        relevant = torch.tensor([name in task.categories for name in detector.vocabulary], device=detector.device)
+    state = network.backbone.reducer.begin(relevant, task.threshold)
     state.forced_share = share
+    # Not in inference mode, in which torch counts nothing.
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         recorder = FlopRecorder(counter)
         with recording(recorder):
             network(batch, [frame.content], state, detector.score_threshold, detector.max_detections)
-    name = method if share is None else f"{method}, {share:.0%} kept"
-    return _Contender(name, run, recorder.operations, _millions(network))
+    return recorder.operations
 
 
 def _peer(image: NDArray[np.uint8], size: InputSize, device: torch.device, dtype: torch.dtype) -> _Contender:

@@ -63,7 +63,9 @@ def proposal_losses(
         count: anchors per image, at most half of them objects.
     """
     device = scores[0].device
-    anchors = torch.cat([grid_anchors(*s.shape[-2:], stride, device) for s, stride in zip(scores, STRIDES, strict=True)])
+    anchors = torch.cat(
+        [grid_anchors(*s.shape[-2:], stride, device) for s, stride in zip(scores, STRIDES, strict=True)]
+    )
     logits = torch.cat([s.permute(0, 2, 3, 1).flatten(1) for s in scores], dim=1)
     shifts = torch.cat([d.permute(0, 2, 3, 1).reshape(len(d), -1, 4) for d in deltas], dim=1)
     classified, wanted, predicted, expected = [], [], [], []
@@ -140,7 +142,9 @@ def _mask_loss(
 ) -> Tensor:
     chosen = [torch.randperm(len(r.objects), device=r.objects.device)[:most] for r in drawn]
     boxes = [regions.boxes[: len(regions.objects)][rows] for regions, rows in zip(drawn, chosen, strict=True)]
-    labels = torch.cat([regions.labels[: len(regions.objects)][rows] for regions, rows in zip(drawn, chosen, strict=True)])
+    labels = torch.cat(
+        [regions.labels[: len(regions.objects)][rows] for regions, rows in zip(drawn, chosen, strict=True)]
+    )
     if len(labels) == 0:
         return sum((parameter.sum() * 0.0 for parameter in head.mask_head.parameters()), start=levels[0].sum() * 0.0)
     logits = head.mask_head.of_class(head.pool(levels, boxes, head.config.mask_size), labels).float()

@@ -92,7 +92,9 @@ def class_loss(class_logits: Tensor, labels: Tensor, class_weights: Tensor) -> T
     return losses.sum(-1).mean()
 
 
-def keep_labels(class_logits: Tensor, labels: Tensor, on_relevant: Tensor, relevant: Tensor, early_rule: bool) -> Tensor:
+def keep_labels(
+    class_logits: Tensor, labels: Tensor, on_relevant: Tensor, relevant: Tensor, early_rule: bool
+) -> Tensor:
     """Pseudo-label of every token (equation 8): prune it if its category is already known, or if it is taken for an
     irrelevant one and does not lie on a relevant object; keep it otherwise.
 
@@ -124,7 +126,9 @@ def prune_loss(keep_logits: Tensor, keep: Tensor, confidence: Tensor) -> Tensor:
         keep: (B, N) bool.
         confidence: (B, N) largest category probability.
     """
-    losses = F.cross_entropy(keep_logits.float().flatten(0, 1), torch.where(keep, KEEP, PRUNE).flatten(), reduction="none")
+    losses = F.cross_entropy(
+        keep_logits.float().flatten(0, 1), torch.where(keep, KEEP, PRUNE).flatten(), reduction="none"
+    )
     losses = losses.view_as(keep)
     pruned = (losses * confidence)[~keep].sum()
     weight = confidence[~keep].sum()

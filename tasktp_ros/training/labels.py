@@ -46,7 +46,9 @@ def centre_token_labels(truth: Truth, num_classes: int) -> Tensor:
     """
     layers = class_layers(truth, num_classes)
     half = PATCH // 2
-    central = layers.unflatten(2, (-1, PATCH)).unflatten(1, (-1, PATCH))[:, :, half - 1 : half + 1, :, half - 1 : half + 1]
+    central = layers.unflatten(2, (-1, PATCH)).unflatten(1, (-1, PATCH))[
+        :, :, half - 1 : half + 1, :, half - 1 : half + 1
+    ]
     return first_argmax(central.mean(dim=(2, 4)).flatten(1))
 
 

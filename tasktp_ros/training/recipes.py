@@ -73,7 +73,9 @@ class Recipe:
     pretrained: str = ""
 
 
-def _rooms(name: str, size: str, small: tuple[int, int], full: tuple[int, int], share: float = 1.0) -> tuple[Recipe, ...]:
+def _rooms(
+    name: str, size: str, small: tuple[int, int], full: tuple[int, int], share: float = 1.0
+) -> tuple[Recipe, ...]:
     """Dense, tasktp and svit for the rendered rooms; `share` scales the number of steps."""
     few = SampleCounts(anchors=128, regions=48, masks=6)
     # At the small size windows are cut out at the full size's scale, so that objects look as large as they will.
@@ -82,7 +84,9 @@ def _rooms(name: str, size: str, small: tuple[int, int], full: tuple[int, int], 
                    augment=zoomed, counts=few)  # fmt: skip
     boxes = replace(labels, name="boxes", objective="detection", steps=round(1600 * share), rate=8e-4)
     finish = replace(boxes, name="finish", steps=round(450 * share), inputs=(full,), rate=4e-4, augment=plain)
-    gates = Stage("gates", "gates", round(600 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector")
+    gates = Stage(
+        "gates", "gates", round(600 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
+    )
     adapt = replace(finish, name="adapt", steps=round(600 * share), rate=1e-4)
     return (
         Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish)),
@@ -95,7 +99,16 @@ def _rooms(name: str, size: str, small: tuple[int, int], full: tuple[int, int], 
 def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple[Recipe, ...]:
     """The papers' recipes (methods.md, part 0): 36 epochs dense, then 6 (tiny) or 4 epochs with gates."""
     inputs = tuple((side, round(side * 1.6 / 32) * 32) for side in range(480, 801, 32))
-    dense = Stage("dense", "detection", epochs=36, inputs=inputs, rate=1e-4, drops=(27 / 36, 33 / 36), drop_path=drop_path, augment=COCO_RECIPE)
+    dense = Stage(
+        "dense",
+        "detection",
+        epochs=36,
+        inputs=inputs,
+        rate=1e-4,
+        drops=(27 / 36, 33 / 36),
+        drop_path=drop_path,
+        augment=COCO_RECIPE,
+    )
     drop = (4 / 6,) if tuning_epochs == 6 else (3 / 4,)
     tuned = replace(dense, name="gates", epochs=tuning_epochs, rate=1e-5, weight_decay=1e-6, drops=drop)
     start = f"deit_{size.removeprefix('deit_')}_patch16_224.fb_in1k"

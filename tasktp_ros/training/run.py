@@ -77,5 +77,8 @@ def _checker(recipe: Recipe, data: Path, images: int, vocabulary: tuple[str, ...
 
 def shortened(recipe: Recipe, steps: int) -> Recipe:
     """The same recipe with at most `steps` steps per stage, for trying it out."""
-    stages = tuple(replace(s, steps=min(s.steps, steps) if s.steps else steps, warm_up=min(s.warm_up, steps // 2)) for s in recipe.stages)
+    stages = tuple(
+        replace(s, steps=min(s.steps, steps) if s.steps else steps, warm_up=min(s.warm_up, steps // 2))
+        for s in recipe.stages
+    )
     return replace(recipe, stages=stages)

@@ -136,8 +136,12 @@ class Trainer:
             if after % self.run.checkpoint_every == 0 or last or self._stopping:
                 self._save(number, after, objective, optimiser, average, last)
             if self._stopping and not last:
-                raise TrainingError(f"stopped in stage {stage.name!r} after step {after} of {steps}; continue with --resume")
-        self.detector.load_state_dict(average.module.state_dict() if self.recipe.average else self.detector.state_dict())
+                raise TrainingError(
+                    f"stopped in stage {stage.name!r} after step {after} of {steps}; continue with --resume"
+                )
+        self.detector.load_state_dict(
+            average.module.state_dict() if self.recipe.average else self.detector.state_dict()
+        )
 
     def _step(
         self, model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator, stage: Stage, share: Share
@@ -172,7 +176,9 @@ class Trainer:
         for name, parameter in self.detector.named_parameters():
             parameter.requires_grad_(name.startswith(tuple(f"{part}." for part in parts)))
         if not any(parameter.requires_grad for parameter in objective.parameters()):
-            raise DataError(f"stage {stage.name!r} freezes the detector, but method {self.recipe.method!r} has no gates")
+            raise DataError(
+                f"stage {stage.name!r} freezes the detector, but method {self.recipe.method!r} has no gates"
+            )
         set_drop_path(self.detector.backbone.blocks, stage.drop_path)
         return objective
 
@@ -231,7 +237,9 @@ class Trainer:
         inputs = recipe.stages[-1].inputs
         measured = {"training_images": len(self.dataset), "training_steps": sum(self.lengths)}
         del inputs
-        return ModelCard(recipe.name, recipe.size, recipe.method, recipe.vocabulary, self.dataset.vocabulary, True, measured=measured)
+        return ModelCard(
+            recipe.name, recipe.size, recipe.method, recipe.vocabulary, self.dataset.vocabulary, True, measured=measured
+        )
 
 
 class _Meter:

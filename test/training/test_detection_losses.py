@@ -40,7 +40,9 @@ def test_deltas_are_the_inverse_of_decoding():
 def test_matching_limits():
     objects = torch.tensor([[0.0, 0, 10, 10], [100, 100, 110, 110]])
     boxes = torch.tensor([[0.0, 0, 10, 8], [0, 0, 10, 5], [0, 0, 10, 2], [50, 50, 60, 60], [100, 100, 110, 104]])
-    assert match(boxes, objects, NOTHING, PROPOSAL_RULE).tolist() == [0, IGNORED, NEGATIVE, NEGATIVE, 1], "the last is rescued"
+    assert match(boxes, objects, NOTHING, PROPOSAL_RULE).tolist() == [0, IGNORED, NEGATIVE, NEGATIVE, 1], (
+        "the last is rescued"
+    )
     assert match(boxes, objects, NOTHING, REGION_RULE).tolist() == [0, 0, NEGATIVE, NEGATIVE, NEGATIVE]
 
 
@@ -86,7 +88,9 @@ def test_perfect_proposals_cost_nothing():
     # The rescue rule looks at all levels together, so only the level that holds the best anchor may be positive.
     best = max(range(5), key=lambda level: float((scores[level] > 0).sum()))
     assert (scores[best] > 0).any()
-    everything = torch.cat([grid_anchors(*shape, s, torch.device("cpu")) for s, shape in zip(STRIDES, shapes, strict=True)])
+    everything = torch.cat(
+        [grid_anchors(*shape, s, torch.device("cpu")) for s, shape in zip(STRIDES, shapes, strict=True)]
+    )
     matched = match(everything, truth.boxes, NOTHING, PROPOSAL_RULE)
     start = 0
     for level, (height, width) in enumerate(shapes):

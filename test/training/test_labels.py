@@ -61,8 +61,12 @@ def test_published_labels_equal_the_bilinear_reduction_they_stand_for():
     layers = torch.zeros(CLASSES + 1, 64, 96)
     layers[0], layers[2] = (masks[0] | masks[2]).float(), masks[1].float()
     layers[3] = (~masks.any(0)).float()
-    reduced = torch.nn.functional.interpolate(layers[None], scale_factor=1 / 16, mode="bilinear", align_corners=False)[0]
-    best = torch.tensor([[int((column == column.max()).nonzero()[0, 0]) for column in line] for line in reduced.permute(1, 2, 0)])
+    reduced = torch.nn.functional.interpolate(layers[None], scale_factor=1 / 16, mode="bilinear", align_corners=False)[
+        0
+    ]
+    best = torch.tensor(
+        [[int((column == column.max()).nonzero()[0, 0]) for column in line] for line in reduced.permute(1, 2, 0)]
+    )
     assert torch.equal(centre_token_labels(truth, CLASSES), best.flatten())
 
 

@@ -57,7 +57,9 @@ def test_a_resumed_training_has_the_losses_of_an_uninterrupted_one(tiny_set, tmp
     monkeypatch.setattr(Trainer, "_check", original)
     train(recipe, run_in(tmp_path / "broken", resume=True), cpu(), tiny_set, "train", "none")
     assert losses_of(tmp_path / "broken") == losses_of(tmp_path / "whole")
-    one, other = (load_model(tmp_path / name / "rooms-nano-dense.safetensors")[0].state_dict() for name in ("whole", "broken"))
+    one, other = (
+        load_model(tmp_path / name / "rooms-nano-dense.safetensors")[0].state_dict() for name in ("whole", "broken")
+    )
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
@@ -68,7 +70,11 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_checkpoint(
     def poisoned(self, *arguments):
         steps.append(1)
         losses = original(self, *arguments)
-        return losses | {"loss": losses["loss"] * float("nan"), "loss_mask": losses["loss"] * float("nan")} if len(steps) == 4 else losses
+        return (
+            losses | {"loss": losses["loss"] * float("nan"), "loss_mask": losses["loss"] * float("nan")}
+            if len(steps) == 4
+            else losses
+        )
 
     monkeypatch.setattr(Trainer, "_step", poisoned)
     with pytest.raises(TrainingError, match=r"not finite in stage 'labels' at step 3 \(loss_mask\).*--resume"):
@@ -80,7 +86,10 @@ def test_gates_alone_leave_every_weight_of_the_detector_as_it_was(tiny_set, tmp_
     train(small("rooms-nano-dense", 2, slice(1, 2)), run_in(tmp_path / "dense"), cpu(), tiny_set, "train", "none")
     dense_file = tmp_path / "dense" / "rooms-nano-dense.safetensors"
     train(small("rooms-nano", 3), run_in(tmp_path / "gates"), cpu(), tiny_set, "train", str(dense_file))
-    dense, gated = load_model(dense_file)[0].state_dict(), load_model(tmp_path / "gates" / "rooms-nano.safetensors")[0].state_dict()
+    dense, gated = (
+        load_model(dense_file)[0].state_dict(),
+        load_model(tmp_path / "gates" / "rooms-nano.safetensors")[0].state_dict(),
+    )
     assert all(torch.equal(tensor, gated[name]) for name, tensor in dense.items())
     torch.manual_seed(0)
     fresh = build_detector("nano", "tasktp", 20).state_dict()
@@ -99,15 +108,16 @@ def test_a_full_fine_tune_trains_gates_and_detector_together(name, tiny_set, tmp
 
 
 @pytest.mark.parametrize("gates", ["final", "plain"])
-def test_coco_recipes_run_on_the_subset(gates, tmp_path):
-    subset = Path(__file__).resolve().parents[3] / "shared" / "data" / "coco_subset"
-    if not subset.is_dir():
-        pytest.skip(f"no COCO subset at {subset}")
+def test_coco_recipes_run_on_the_subset(gates, shared, tmp_path):
     from tasktp_ros.training.gate_losses import GATE_RECIPES
 
     recipe = shortened(RECIPES["coco-tiny-tasktp"], 2)
-    recipe = replace(recipe, gates=GATE_RECIPES[gates], stages=tuple(replace(s, batch=2, inputs=((128, 160),)) for s in recipe.stages))
-    train(recipe, run_in(tmp_path), cpu(), subset, "val", "none")
+    recipe = replace(
+        recipe,
+        gates=GATE_RECIPES[gates],
+        stages=tuple(replace(s, batch=2, inputs=((128, 160),)) for s in recipe.stages),
+    )
+    train(recipe, run_in(tmp_path), cpu(), shared / "data" / "coco_subset", "val", "none")
     assert len(losses_of(tmp_path)) == 2
 
 
@@ -157,7 +167,9 @@ def test_norms_biases_and_embeddings_have_no_weight_decay():
     assert decayed["weight_decay"] == 0.05 and free["weight_decay"] == 0.0
     assert all(parameter.ndim > 1 for parameter in decayed["params"])
     assert any(parameter is detector.backbone.pos_embed for parameter in free["params"])
-    assert sum(p.numel() for group in (decayed, free) for p in group["params"]) == sum(p.numel() for p in detector.parameters())
+    assert sum(p.numel() for group in (decayed, free) for p in group["params"]) == sum(
+        p.numel() for p in detector.parameters()
+    )
 
 
 @pytest.mark.parametrize("method", ["dense", "svit"])

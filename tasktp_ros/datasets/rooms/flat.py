@@ -173,7 +173,11 @@ def _wall(
     if random.random() < 0.6 and not room.doors[side]:
         slabs.append((low, high, 0.0, 0.08, "", frame, WALL + 0.01, 0.0))
     for window in room.windows[side]:
-        half, sill, top = float(random.uniform(0.4, 0.8)), float(random.uniform(0.75, 1.0)), float(random.uniform(1.7, 2.2))
+        half, sill, top = (
+            float(random.uniform(0.4, 0.8)),
+            float(random.uniform(0.75, 1.0)),
+            float(random.uniform(1.7, 2.2)),
+        )
         slabs.append((window - half - 0.06, window + half + 0.06, sill - 0.06, top + 0.06, "", frame, WALL + 0.01, 0.0))
         slabs.append((window - half, window + half, sill, top, "", sky, WALL + 0.02, float(random.uniform(0.4, 0.9))))
         slabs.append((window - 0.02, window + 0.02, sill, top, "", frame, WALL + 0.03, 0.0))

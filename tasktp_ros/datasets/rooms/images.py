@@ -92,7 +92,9 @@ def write_image_set(wanted: ImageSet, workers: int) -> dict[str, Any]:
                 bar.update(VIEWS_PER_FLAT)
         return _assemble(wanted)
     except OSError as error:
-        raise DataError(f"the set in {wanted.folder} is not finished: {error}; finished flats are kept, run again") from error
+        raise DataError(
+            f"the set in {wanted.folder} is not finished: {error}; finished flats are kept, run again"
+        ) from error
 
 
 def _claim(wanted: ImageSet) -> None:
@@ -102,7 +104,9 @@ def _claim(wanted: ImageSet) -> None:
     if path.is_file():
         found = json.loads(path.read_text())
         if found != settings:
-            raise DataError(f"{wanted.folder} holds a {wanted.split} set drawn with {found}, not {settings}; choose another folder")
+            raise DataError(
+                f"{wanted.folder} holds a {wanted.split} set drawn with {found}, not {settings}; choose another folder"
+            )
     else:
         _write_json(path, settings)
 
@@ -191,7 +195,9 @@ def outline_area(placed: Placed, view: View, size: tuple[int, ...]) -> float:
     """Area px^2, within the picture, of the box around a thing's projection; 0 when it reaches behind the camera."""
     height, width = size
     half = np.array(placed.thing.size) / 2
-    corners = np.array([(x, y, z) for x in (-half[0], half[0]) for y in (-half[1], half[1]) for z in (0.0, 2 * half[2])])
+    corners = np.array(
+        [(x, y, z) for x in (-half[0], half[0]) for y in (-half[1], half[1]) for z in (0.0, 2 * half[2])]
+    )
     world = np.array([placed.to_world(tuple(corner)) for corner in corners])
     pose = view.camera_to_world()
     local = (world - pose[:3, 3]) @ pose[:3, :3]
@@ -219,7 +225,12 @@ def _assemble(wanted: ImageSet) -> dict[str, Any]:
     counts = dict.fromkeys(ROOMS, 0)
     for each in annotations:
         counts[names[each["category_id"]]] += 1
-    return {"images": len(images), "annotations": len(annotations), "per_category": counts, "file": str(wanted.annotations)}
+    return {
+        "images": len(images),
+        "annotations": len(annotations),
+        "per_category": counts,
+        "file": str(wanted.annotations),
+    }
 
 
 def _part_path(wanted: ImageSet, flat: int) -> Path:

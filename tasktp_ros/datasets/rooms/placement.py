@@ -131,7 +131,9 @@ class _Furnishing:
                 bottom = min(float(self.random.uniform(lowest, highest)), self.ceiling - height - 0.05)
             x, y = {"south": (along, self.room.low[1] + inset), "north": (along, self.room.high[1] - inset),
                     "west": (self.room.low[0] + inset, along), "east": (self.room.high[0] - inset, along)}[side]  # fmt: skip
-            if self.put(Placed(thing, (x, y, bottom), FACING[side], self.index), 0.02, self.hanging if hung else self.standing):
+            if self.put(
+                Placed(thing, (x, y, bottom), FACING[side], self.index), 0.02, self.hanging if hung else self.standing
+            ):
                 return True
         return False
 
@@ -142,7 +144,10 @@ class _Furnishing:
         if high[0] - low[0] < 2 * margin or high[1] - low[1] < 2 * margin:
             return None
         for _ in range(15):
-            x, y = self.random.uniform(low[0] + margin, high[0] - margin), self.random.uniform(low[1] + margin, high[1] - margin)
+            x, y = (
+                self.random.uniform(low[0] + margin, high[0] - margin),
+                self.random.uniform(low[1] + margin, high[1] - margin),
+            )
             yaw = float(self.random.uniform(-math.pi, math.pi))
             if thing.category == "dining table" or thing.kind == "rug":
                 yaw = float(self.random.integers(2)) * math.pi / 2
@@ -181,7 +186,9 @@ class _Furnishing:
 
 def furnish(flat: Flat, random: np.random.Generator) -> list[Placed]:
     """Fill all rooms of a flat."""
-    return [placed for index, room in enumerate(flat.rooms) for placed in _furnish_room(random, room, index, flat.height)]
+    return [
+        placed for index, room in enumerate(flat.rooms) for placed in _furnish_room(random, room, index, flat.height)
+    ]
 
 
 def _furnish_room(random: np.random.Generator, room: Room, index: int, ceiling: float) -> list[Placed]:
@@ -257,7 +264,15 @@ def _load(
         if thing.category == "sink" and carrier.thing.kind not in ("kitchen counter", "cabinet", "dresser"):
             continue
         upright = thing.category in ("sink", "microwave", "tv")
-        yaw = 0.0 if upright else float(random.uniform(-math.pi, math.pi) if thing.category in ("cup", "bottle", "bowl", "vase") else random.normal(0, 0.4))
+        yaw = (
+            0.0
+            if upright
+            else float(
+                random.uniform(-math.pi, math.pi)
+                if thing.category in ("cup", "bottle", "bowl", "vase")
+                else random.normal(0, 0.4)
+            )
+        )
         spread = Placed(thing, (0.0, 0.0, 0.0), yaw, 0).footprint()
         room_x, room_y = half_x - spread[2], half_y - spread[3]
         if room_x < 0 or room_y < 0:

@@ -93,7 +93,9 @@ class Painter:
         fine = (round(height * finer), round(width * finer))
         try:
             self._colour = mujoco.Renderer(scene.model, *fine, max_geom=4000)
-            self._ids = self._colour if fine == self.size else mujoco.Renderer(scene.model, height, width, max_geom=4000)
+            self._ids = (
+                self._colour if fine == self.size else mujoco.Renderer(scene.model, height, width, max_geom=4000)
+            )
         except (RuntimeError, AttributeError, OSError, ImportError) as error:
             raise DataError(f"{NO_GL} ({error})") from error
 

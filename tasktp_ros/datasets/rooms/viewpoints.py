@@ -42,7 +42,7 @@ def _rare(targets: list[Placed], random: np.random.Generator) -> Placed:
 def _aimed(scene: Scene, target: Placed, field: float, random: np.random.Generator) -> View | None:
     room = scene.flat.rooms[target.room]
     size = float(np.linalg.norm(target.thing.size))
-    centre = np.array(target.position) + (0.0, 0.0, target.thing.size[2] / 2)
+    centre = (*np.array(target.position), 0.0, 0.0, target.thing.size[2] / 2)
     for _ in range(12):
         distance = float(np.exp(random.uniform(np.log(max(0.5, 1.1 * size)), np.log(max(3.5, 2.0 * size)))))
         height = float(random.uniform(0.5, 1.7))

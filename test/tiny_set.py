@@ -1,9 +1,10 @@
+"""A data set of coloured boxes, small enough to draw in every test run."""
+
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 
 from tasktp_ros.tasks.vocabulary import ROOMS
 
@@ -20,7 +21,12 @@ def write_set(root: Path, split: str, count: int, seed: int = 0) -> None:
         picture = random.integers(0, 60, (*SIDE, 3), dtype=np.uint8)
         for _ in range(int(random.integers(0, 4))):
             label = int(random.integers(len(ROOMS)))
-            x, y, w, h = int(random.integers(80)), int(random.integers(60)), int(random.integers(16, 48)), int(random.integers(16, 36))
+            x, y, w, h = (
+                int(random.integers(80)),
+                int(random.integers(60)),
+                int(random.integers(16, 48)),
+                int(random.integers(16, 36)),
+            )
             picture[y : y + h, x : x + w] = (label * 12 % 256, 255 - label * 9, label * 40 % 256)
             annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": label + 1, "iscrowd": 0,
                                 "bbox": [x, y, w, h], "area": w * h,
@@ -30,11 +36,3 @@ def write_set(root: Path, split: str, count: int, seed: int = 0) -> None:
     categories = [{"id": i + 1, "name": name} for i, name in enumerate(ROOMS)]
     content = {"images": images, "annotations": annotations, "categories": categories}
     (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
-
-
-@pytest.fixture(scope="session")
-def tiny_set(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("tiny_set")
-    write_set(root, "train", 12)
-    write_set(root, "val", 4, seed=1)
-    return root

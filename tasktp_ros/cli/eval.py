@@ -1,0 +1,106 @@
+"""Measure box and mask AP on category subsets, with the kept tokens beside it, against the dense model."""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tasktp_ros.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `tasktp eval`."""
+    parser.add_argument("--model", required=True, help="a shipped name or a .safetensors file")
+    parser.add_argument("--dense", default="", help="dense model to compare with")
+    parser.add_argument("--data", type=Path, required=True, help="data set in COCO's layout")
+    parser.add_argument("--split", default="val", help="default: val")
+    parser.add_argument("--subsets", nargs="+", default=["1", "10", "40", "all"], metavar="SIZE",
+                        help="sizes of the category sets (default: 1 10 40 all; sizes the vocabulary lacks are left out)")  # fmt: skip
+    parser.add_argument("--sets", type=int, default=5, help="sets of each size (default: 5)")
+    parser.add_argument("--seed", type=int, default=0, help="of the sets (default: 0)")
+    parser.add_argument(
+        "--images", type=int, default=1_000_000, help="use at most so many, evenly spread (default: all)"
+    )
+    parser.add_argument("--sweep", type=float, nargs="*", default=[], metavar="THRESHOLD",
+                        help="also with these gate thresholds, on the first set of each size (figure 2 of the paper)")  # fmt: skip
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--parts", type=Path, help="keep finished passes in this folder and go on from them")
+    parser.add_argument("--output", type=Path, help="write the report with machine and command to this file")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate; see `tasktp eval --help`."""
+    if min(arguments.sets, arguments.images, arguments.workers) < 1:
+        raise InputError("--sets, --images and --workers must be at least 1")
+    if not all(0.0 < threshold < 1.0 for threshold in arguments.sweep):
+        raise InputError("every --sweep threshold must be between 0 and 1 (both excluded)")
+    from tqdm import tqdm
+
+    from tasktp_ros.datasets.coco import CocoDataset
+    from tasktp_ros.evaluation.accuracy import Job, Plan, run_jobs
+    from tasktp_ros.evaluation.accuracy_report import build_report
+    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.runtime.models import open_model
+
+    card = open_model(arguments.model)[1]
+    dataset = CocoDataset.open(arguments.data, arguments.split, card.vocabulary)
+    if arguments.dense and open_model(arguments.dense)[1].vocabulary != card.vocabulary:
+        raise InputError(f"{arguments.dense} and {arguments.model} have different vocabularies and cannot be compared")
+    images = min(arguments.images, len(dataset))
+    method = Job(arguments.model, str(arguments.data), arguments.split, images, device=arguments.device,
+                 precision=arguments.precision)  # fmt: skip
+    plan = Plan(method, arguments.dense, _subsets(arguments, card.vocabulary), tuple(arguments.sweep))
+    jobs = plan.jobs(len(card.vocabulary))
+    with tempfile.TemporaryDirectory() as scratch:
+        parts = arguments.parts or Path(scratch)
+        with tqdm(total=len(set(jobs)) * images, unit="image", desc="evaluate", disable=None, leave=False) as bar:
+            for _ in run_jobs(jobs, parts, arguments.workers):
+                bar.update(images)
+        report = build_report(plan, dataset, parts)
+    report = provenance() | {"model": card.name, "method": card.method, "dense": arguments.dense, "data": arguments.data.name,
+                             "split": arguments.split, "seed": arguments.seed} | report  # fmt: skip
+    if arguments.output:
+        write_results(arguments.output, report)
+    print(json.dumps(report, indent=1) if arguments.json else table(report))
+    return 0
+
+
+def _subsets(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> dict[str, list[tuple[str, ...]]]:
+    from tasktp_ros.evaluation.subsets import draw_subsets
+
+    found = {}
+    for size in arguments.subsets:
+        if size != "all" and (not size.isdigit() or int(size) < 1):
+            raise InputError(f"--subsets must be numbers or all, got {size!r}")
+        count = len(vocabulary) if size == "all" else int(size)
+        if size == "all" or count < len(vocabulary):
+            found[size] = draw_subsets(vocabulary, count, arguments.sets, arguments.seed)
+    if not found:
+        raise InputError(f"no subset is left: the vocabulary has {len(vocabulary)} categories; add all")
+    return found
+
+
+def table(report: dict[str, Any]) -> str:
+    """Means per size as text."""
+    lines = [f"{report['model']} ({report['method']}) on {report['images']} images of {report['data']} {report['split']}", "",
+             f"{'categories':>10}  {'model':16} {'box AP':>7} {'AP50':>6} {'mask AP':>8} {'kept':>6} {'with':>6} {'without':>8} "
+             f"{'wrong':>6} {'GFLOPs':>7} {'ms':>6}"]  # fmt: skip
+    for size, means in report["means"].items():
+        for contender, title in (
+            ("method", report["method"]),
+            ("dense", "dense"),
+            ("dense_restricted", "dense, restricted"),
+        ):
+            if contender in means:
+                row = means[contender]
+                wrong = means.get("kept_wrong_task") if contender == "method" else None
+                shares = [row.get("kept"), row.get("kept_with_target"), row.get("kept_without_target"), wrong]
+                cells = [f"{share:.0%}" if share is not None else "-" for share in shares]
+                lines.append(f"{size:>10}  {title:16} {row['box_AP']:7.1f} {row['box_AP50']:6.1f} {row['mask_AP']:8.1f} "
+                             f"{cells[0]:>6} {cells[1]:>6} {cells[2]:>8} {cells[3]:>6} {row['backbone_gflops']:7.2f} "
+                             f"{row['milliseconds']:6.1f}")  # fmt: skip
+    return "\n".join(lines)

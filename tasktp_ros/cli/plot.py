@@ -1,0 +1,64 @@
+"""Draw results: training curves, the threshold sweep, or which tokens two tasks keep on one image."""
+
+import argparse
+from pathlib import Path
+
+from tasktp_ros.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `tasktp plot`."""
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    training = kinds.add_parser("training", help="losses and precision over steps, from a training's log.csv")
+    training.add_argument("source", type=Path)
+    sweep = kinds.add_parser(
+        "sweep", help="AP and kept tokens over the threshold, from a report of tasktp eval --sweep"
+    )
+    sweep.add_argument("source", type=Path)
+    tokens = kinds.add_parser("tokens", help="one image under several tasks: pruned tokens dark, detections drawn")
+    tokens.add_argument("source", type=Path, help="the image")
+    tokens.add_argument("--model", required=True, help="a shipped name or a .safetensors file")
+    tokens.add_argument(
+        "--tasks",
+        nargs="+",
+        required=True,
+        metavar="NAMES",
+        help='category sets, such as "cup,bowl" couch; all = everything',
+    )
+    for kind in (training, sweep, tokens):
+        kind.add_argument("output", type=Path, help="picture to write; its ending chooses the format")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw; see `tasktp plot --help`."""
+    from tasktp_ros.evaluation import plots
+
+    if not arguments.output.parent.is_dir():
+        raise InputError(f"folder {arguments.output.parent} of --output does not exist")
+    if arguments.kind == "training":
+        plots.plot_training(arguments.source, arguments.output)
+    elif arguments.kind == "sweep":
+        plots.plot_sweep(arguments.source, arguments.output)
+    else:
+        _tokens(arguments)
+    print(arguments.output)
+    return 0
+
+
+def _tokens(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from tasktp_ros.cli.detect import read_image
+    from tasktp_ros.evaluation.plots import plot_tokens
+    from tasktp_ros.runtime.drawing import draw_overlay
+    from tasktp_ros.runtime.task_detector import TaskDetector
+
+    image = read_image(arguments.source)
+    detector = TaskDetector.load(arguments.model)
+    pictures = []
+    for task in arguments.tasks:
+        detector.set_task(None if task == "all" else [name.strip() for name in task.split(",")])
+        found = detector.detect(image)
+        kept = f", {np.mean(found.kept):.0%} of tokens kept" if found.kept else ""
+        pictures.append((f"{task}{kept}", draw_overlay(image, found)))
+    plot_tokens(pictures, arguments.output)

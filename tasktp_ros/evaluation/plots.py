@@ -1,0 +1,124 @@
+"""Pictures of results: training curves, the threshold sweep (the paper's figure 2) and token masks (figure 3)."""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasktp_ros.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette, which colour-blind people can tell apart."""
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure, inches, that needs no display.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError("plots need matplotlib (pip install matplotlib)") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a picture beside its file first; the ending of the name chooses the format."""
+    beside = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        figure.savefig(beside, dpi=130)
+        os.replace(beside, path)
+    except ValueError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def plot_training(log: Path, path: Path) -> None:
+    """Losses and validation precision over images, from a training's `log.csv`; stages are marked.
+
+    Raises:
+        DataError: the file is not a training log.
+    """
+    try:
+        with log.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        points = {name: [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
+                  for name in ("loss", "stage", "val_AP", "val_AP50", "val_mask_AP")}  # fmt: skip
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{log} is not a training log: {error}") from error
+    if not points["loss"]:
+        raise DataError(f"{log} is not a training log: it has no losses")
+    figure = new_figure(7.5, 4.5)
+    losses, precision = figure.subplots(2, 1, sharex=True)
+    losses.plot(*zip(*points["loss"], strict=True), color=COLOURS[0], linewidth=1)
+    losses.set_ylabel("training loss")
+    losses.set_yscale("log")
+    for colour, (name, title) in zip(
+        COLOURS[1:], (("val_AP50", "box AP50"), ("val_AP", "box AP"), ("val_mask_AP", "mask AP")), strict=False
+    ):
+        if points[name]:
+            precision.plot(*zip(*points[name], strict=True), "o-", color=colour, label=title, markersize=3)
+    precision.set_ylabel("validation, %")
+    precision.set_ylim(bottom=0)
+    precision.set_xlabel("step")
+    if any(points[name] for name in ("val_AP", "val_AP50")):
+        precision.legend(loc="upper left")
+    for before, after in zip(points["stage"][:-1], points["stage"][1:], strict=True):
+        if after[1] != before[1]:
+            for axes in (losses, precision):
+                axes.axvline(before[0] + 1, color="0.7", linestyle=":")
+    for axes in (losses, precision):
+        axes.grid(alpha=0.25)
+    save_figure(figure, path)
+
+
+def plot_sweep(report: Path, path: Path) -> None:
+    """Box AP and kept share over the gate threshold, one line per category set, from `tasktp eval --sweep`.
+
+    Raises:
+        DataError: the file is no such report.
+    """
+    try:
+        sweep: list[dict[str, Any]] = json.loads(report.read_text())["sweep"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{report} is not a report of `tasktp eval`: {error}") from error
+    if not sweep:
+        raise DataError(f"{report} has no threshold sweep; run `tasktp eval` with --sweep")
+    figure = new_figure(8.5, 3.2)
+    precision, kept = figure.subplots(1, 2)
+    sets = list(dict.fromkeys(tuple(row["categories"]) for row in sweep))
+    for colour, chosen in zip(COLOURS, sets, strict=False):
+        rows = sorted((row for row in sweep if tuple(row["categories"]) == chosen), key=lambda row: row["threshold"])
+        title = chosen[0] if len(chosen) == 1 else f"{len(chosen)} categories"
+        thresholds = [row["threshold"] for row in rows]
+        precision.plot(thresholds, [row["box"]["AP"] for row in rows], "o-", color=colour, label=title)
+        kept.plot(thresholds, [100 * row["kept"] for row in rows], "o-", color=colour, label=title)
+    for axes, title in ((precision, "box AP, %"), (kept, "tokens kept in gated blocks, %")):
+        axes.set_xlabel("prune threshold")
+        axes.set_ylabel(title)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.25)
+    precision.legend()
+    save_figure(figure, path)
+
+
+def plot_tokens(pictures: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
+    """Titled pictures (H, W, 3) uint8 RGB side by side."""
+    height, width = pictures[0][1].shape[:2]
+    figure = new_figure(3.6 * len(pictures), 3.6 * height / width + 0.4)
+    for axes, (title, picture) in zip(np.atleast_1d(figure.subplots(1, len(pictures))), pictures, strict=True):
+        axes.imshow(picture)
+        axes.set_title(title, fontsize=9)
+        axes.set_axis_off()
+    save_figure(figure, path)

@@ -1,0 +1,173 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasktp_ros.cli.main import main
+from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.evaluation import accuracy
+from tasktp_ros.evaluation.coco_ap import Truth
+from tasktp_ros.evaluation.detect_set import evenly
+from tasktp_ros.evaluation.subsets import draw_subsets, wrong_set
+from tasktp_ros.runtime.checkpoints import ModelCard, save_model
+from tasktp_ros.tasks.vocabulary import ROOMS
+from tasktp_ros.vision.sizes import build_detector
+
+
+@pytest.fixture(scope="module")
+def dataset(tiny_set) -> CocoDataset:
+    return CocoDataset.open(tiny_set, "val", ROOMS)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    paths = {}
+    for method in ("dense", "tasktp"):
+        torch.manual_seed(0)
+        network = build_detector("nano", method, len(ROOMS))
+        torch.nn.init.normal_(network.roi_head.bbox_head.fc_cls.weight, std=0.5)
+        paths[method] = folder / f"{method}.safetensors"
+        save_model(paths[method], network, ModelCard(method, "nano", method, "rooms", ROOMS, True))
+    return paths
+
+
+def truth_as_results(dataset: CocoDataset, score: float = 1.0) -> list[dict]:
+    content = json.loads(dataset.file.read_text())
+    return [{"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"], "score": score,
+             "segmentation": _encoded(a, dataset)} for a in content["annotations"]]  # fmt: skip
+
+
+def _encoded(annotation: dict, dataset: CocoDataset) -> dict:
+    from pycocotools import mask as coco_mask
+
+    entry = dataset.image_ids.index(annotation["image_id"])
+    height, width = dataset.picture(entry).shape[:2]
+    runs = coco_mask.merge(coco_mask.frPyObjects(annotation["segmentation"], height, width))
+    return {"size": list(runs["size"]), "counts": runs["counts"].decode()}
+
+
+def present(dataset: CocoDataset) -> list[str]:
+    return sorted({ROOMS[label] for index in range(len(dataset)) for label in dataset.labels_of(index)})
+
+
+def test_the_truth_itself_scores_a_hundred_and_nothing_scores_zero(dataset):
+    truth = Truth(dataset)
+    for kind, scores in truth.precision(truth_as_results(dataset), ROOMS, dataset.image_ids).items():
+        assert scores["AP"] == scores["AP50"] == 100.0, kind
+        assert scores["precision_at_0.5"] == scores["recall_at_0.5"] == 100.0
+    nothing = truth.precision([], ROOMS, dataset.image_ids)["box"]
+    assert nothing["AP"] == 0.0 and nothing["recall_at_0.5"] == 0.0 and nothing["precision_at_0.5"] == -1.0
+
+
+def test_only_the_categories_and_images_asked_for_count(dataset):
+    truth = Truth(dataset)
+    names = present(dataset)
+    number = dataset.category_ids[names[0]]
+    others = [r for r in truth_as_results(dataset) if r["category_id"] != number]
+    assert truth.precision(others, [names[0]], dataset.image_ids)["box"]["AP"] == 0.0
+    assert truth.precision(others, names[1:], dataset.image_ids)["box"]["AP"] == 100.0
+    absent = next(name for name in ROOMS if name not in names)
+    assert truth.precision(others, [absent], dataset.image_ids)["box"]["AP"] == -1.0, "nothing to be found"
+
+
+def test_what_scores_below_one_half_is_no_claim(dataset):
+    scores = Truth(dataset).precision(truth_as_results(dataset, 0.4), ROOMS, dataset.image_ids)["box"]
+    assert scores["AP"] == 100.0 and scores["recall_at_0.5"] == 0.0
+
+
+def test_subsets_are_seeded_and_single_categories_differ():
+    singles = draw_subsets(ROOMS, 1, 5, 0)
+    assert len(set(singles)) == 5 and singles == draw_subsets(ROOMS, 1, 5, 0)
+    assert draw_subsets(ROOMS, 1, 5, 1) != singles
+    for names in draw_subsets(ROOMS, 10, 5, 0):
+        assert len(set(names)) == 10 and list(names) == sorted(names, key=ROOMS.index)
+    assert draw_subsets(ROOMS, 40) == [ROOMS]
+
+
+def test_a_wrong_set_has_nothing_to_do_with_the_image():
+    assert not set(wrong_set(ROOMS, {"cup", "bed"}, 10, (1,))) & {"cup", "bed"}
+    assert len(wrong_set(ROOMS, set(ROOMS[:15]), 10, (1,))) == 5
+    assert evenly(100, 3).tolist() == [0, 50, 99] and evenly(2, 10).tolist() == [0, 1]
+
+
+def test_a_whole_evaluation_and_going_on_after_it_broke(models, tiny_set, tmp_path, monkeypatch, capsys):
+    command = ["eval", "--model", str(models["tasktp"]), "--dense", str(models["dense"]), "--data", str(tiny_set), "--subsets", "1",
+               "10", "all", "--sets", "2", "--images", "3", "--workers", "1", "--sweep", "0.3", "--parts", str(tmp_path / "parts"),
+               "--output", str(tmp_path / "report.json"), "--json"]  # fmt: skip
+    original = accuracy.run_job
+    calls = []
+
+    def breaks(job):
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        calls.append(job)
+        return original(job)
+
+    monkeypatch.setattr(accuracy, "run_job", breaks)
+    assert main(command) == 130
+    assert not (tmp_path / "report.json").exists() and len(list((tmp_path / "parts").glob("*.json"))) == 3
+    again = []
+    monkeypatch.setattr(accuracy, "run_job", lambda job: again.append(job) or original(job))
+    assert main(command) == 0
+    assert not set(again) & set(calls), "what was done is not done again"
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [entry["size"] for entry in report["sets"]] == ["1", "1", "10", "10", "all"]
+    entry = report["sets"][0]
+    assert len(entry["method"]["kept_per_block"]) == 9 and "kept" not in entry["dense"]
+    assert entry["method"]["backbone_gflops"] < entry["dense"]["backbone_gflops"]
+    assert {"box", "mask", "milliseconds"} <= set(entry["dense_restricted"])
+    assert 0 <= report["means"]["1"]["kept_wrong_task"] <= 1 and "kept_wrong_task" not in report["means"]["all"]
+    assert [row["threshold"] for row in report["sweep"]] == [0.3] * 3
+    assert json.loads(capsys.readouterr().out)["images"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--subsets", "few"], "--subsets must be numbers or all"),
+        (["--subsets", "40"], "no subset is left"),
+        (["--sweep", "1.5"], "between 0 and 1"),
+        (["--split", "test"], "no annotations of split 'test'"),
+        (["--model", "missing"], "unknown model"),
+        (["--dense", "nano-untrained"], "different vocabularies"),
+    ],
+)
+def test_bad_input_is_one_sentence(options, complaint, models, tiny_set, capsys):
+    assert main(["eval", "--model", str(models["dense"]), "--data", str(tiny_set), *options]) == 2
+    errors = capsys.readouterr().err
+    assert complaint in errors and errors.count("\n") == 1
+
+
+def test_plots_are_drawn_from_logs_reports_and_images(models, tiny_set, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    log = tmp_path / "log.csv"
+    log.write_text(
+        "step,loss,stage,val_AP,val_AP50,val_mask_AP\n19,4.0,0,,,\n39,3.0,0,,,\n39,,0,1.0,2.0,0.5\n59,2.0,1,,,\n"
+    )
+    assert main(["plot", "training", str(log), str(tmp_path / "curve.png")]) == 0
+    report = tmp_path / "report.json"
+    rows = [{"threshold": t, "categories": ["cup"], "box": {"AP": 10.0}, "kept": t} for t in (0.3, 0.5)]
+    report.write_text(json.dumps({"sweep": rows}))
+    assert main(["plot", "sweep", str(report), str(tmp_path / "sweep.png")]) == 0
+    image = next((tiny_set / "val").glob("*.jpg"))
+    tasks = [
+        "plot",
+        "tokens",
+        str(image),
+        str(tmp_path / "t.png"),
+        "--model",
+        str(models["tasktp"]),
+        "--tasks",
+        "cup,bowl",
+        "all",
+    ]
+    assert main(tasks) == 0
+    assert all((tmp_path / name).stat().st_size > 5000 for name in ("curve.png", "sweep.png", "t.png"))
+    capsys.readouterr()
+    report.write_text("{}")
+    assert main(["plot", "sweep", str(report), str(tmp_path / "x.png")]) == 2
+    assert main(["plot", "training", str(report), str(tmp_path / "x.png")]) == 2
+    assert main(["plot", "sweep", str(report), str(tmp_path / "no" / "x.png")]) == 2
+    assert not (tmp_path / "x.png").exists()
