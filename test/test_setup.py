@@ -167,6 +167,6 @@ def test_every_pin_is_asked_for_and_every_requirement_pinned():
         words = [line.split(";")[0].strip() for line in lines if line and not line.startswith("#")]
         return {word.split("[")[0].split("=")[0].split(">")[0] for word in words}
 
-    pinned, asked = names("pins"), names("runtime", "wheels", "development")
+    pinned, asked = names("pins"), names("runtime", "training", "wheels", "development")
     assert {name for name in asked if not name.startswith("types-")} <= pinned
     assert pinned <= asked | {"colcon-core"}

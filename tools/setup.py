@@ -153,7 +153,7 @@ def names(*paths: Path) -> tuple[str, ...]:
 
 def requirement_files(ros_sourced: bool) -> tuple[str, ...]:
     """Arguments for pip. A sourced ROS has its own numpy, OpenCV and colcon, which its libraries were built against."""
-    chosen = ["runtime", "development", "beside_ros" if ros_sourced else "wheels"]
+    chosen = ["runtime", "training", "development", "beside_ros" if ros_sourced else "wheels"]
     listed = [word for name in chosen for word in ("-r", f"requirements/{name}.txt")]
     return tuple(listed) if ros_sourced else (*listed, "-c", "requirements/pins.txt")
 

@@ -1,4 +1,4 @@
-"""Render furnished rooms: a detection set in COCO's layout to train and test on."""
+"""Render furnished rooms: pictures to train and test on (COCO layout), or a robot's walks (ScanNet layout)."""
 
 import argparse
 import json
@@ -10,12 +10,17 @@ from tasktp_ros.errors import InputError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp rooms`."""
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="images")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
     images = kinds.add_parser("images", help="single pictures with boxes and masks, COCO layout")
     images.add_argument("folder", type=Path, help="where the set goes; run again to continue or to enlarge it")
     images.add_argument("--split", default="train", help="train, val or test: never the same flats (default: train)")
     images.add_argument("--count", type=int, default=1000, help="pictures (default: 1000)")
-    _add_common(images)
+    walks = kinds.add_parser("walks", help="drives through flats: colour, depth, poses, labels, ScanNet layout")
+    walks.add_argument("folder", type=Path, help="where the scans go; run again to continue")
+    walks.add_argument("--count", type=int, default=30, help="walks (default: 30)")
+    walks.add_argument("--frames", type=int, default=300, help="frames of each, 30 per second (default: 300)")
+    for kind in (images, walks):
+        _add_common(kind)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -29,16 +34,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Render; see `tasktp rooms --help`."""
     from tasktp_ros.cli.bench import sides
     from tasktp_ros.datasets.rooms.images import ImageSet, write_image_set
+    from tasktp_ros.datasets.rooms.walks import WalkSet, write_walks
 
     height, width = sides("--size", arguments.size)
     if arguments.count < 1 or arguments.workers < 1 or arguments.seed < 0:
         raise InputError("--count and --workers must be at least 1, and --seed not negative")
     started = time.perf_counter()
-    wanted = ImageSet(arguments.folder, arguments.split, arguments.count, height, width, arguments.seed)
-    report = write_image_set(wanted, arguments.workers)
-    report["seconds"] = round(time.perf_counter() - started, 1)
-    if arguments.json:
-        print(json.dumps(report, indent=1))
+    if arguments.kind == "walks":
+        if arguments.frames < 1:
+            raise InputError("--frames must be at least 1")
+        walks = WalkSet(arguments.folder, arguments.count, arguments.frames, height, width, arguments.seed)
+        report = write_walks(walks, arguments.workers)
+        summary = f"{report['scans']} scans with {report['frames']} frames in {report['folder']}"
     else:
-        print(f"{report['images']} images with {report['annotations']} objects in {report['file']}")
+        images = ImageSet(arguments.folder, arguments.split, arguments.count, height, width, arguments.seed)
+        report = write_image_set(images, arguments.workers)
+        summary = f"{report['images']} images with {report['annotations']} objects in {report['file']}"
+    report["seconds"] = round(time.perf_counter() - started, 1)
+    print(json.dumps(report, indent=1) if arguments.json else summary)
     return 0

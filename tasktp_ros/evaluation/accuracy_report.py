@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasktp_ros.datasets.coco import CocoDataset
 from tasktp_ros.evaluation.accuracy import Job, Plan, result_of
@@ -73,11 +74,15 @@ def _kept(images: list[dict[str, Any]]) -> dict[str, Any]:
     if shares.size == 0:
         return {}
     target = np.array([image["target"] for image in images])
-    report = {"kept": shares.mean(), "kept_per_block": shares.mean(0).round(4).tolist()}
+    report: dict[str, Any] = {"kept": _share(shares), "kept_per_block": shares.mean(0).round(4).tolist()}
     for name, rows in (("kept_with_target", shares[target]), ("kept_without_target", shares[~target])):
         if len(rows):
-            report[name] = rows.mean()
-    return {name: round(float(value), 4) if np.isscalar(value) else value for name, value in report.items()}
+            report[name] = _share(rows)
+    return report
+
+
+def _share(shares: NDArray[np.float64]) -> float:
+    return round(float(shares.mean()), 4)
 
 
 def _mean(entries: list[dict[str, Any]]) -> dict[str, Any]:

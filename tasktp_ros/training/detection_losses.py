@@ -64,7 +64,7 @@ def proposal_losses(
     """
     device = scores[0].device
     anchors = torch.cat(
-        [grid_anchors(*s.shape[-2:], stride, device) for s, stride in zip(scores, STRIDES, strict=True)]
+        [grid_anchors(s.shape[2], s.shape[3], stride, device) for s, stride in zip(scores, STRIDES, strict=True)]
     )
     logits = torch.cat([s.permute(0, 2, 3, 1).flatten(1) for s in scores], dim=1)
     shifts = torch.cat([d.permute(0, 2, 3, 1).reshape(len(d), -1, 4) for d in deltas], dim=1)

@@ -1,6 +1,7 @@
 """Which images each step sees. A step's images and their augmentation follow from seed and step number alone, so that a
 resumed training sees exactly what an uninterrupted one would have seen."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -53,12 +54,15 @@ class StageImages(Dataset[Sample]):
         return augment(self.dataset[int(self._order[place])], size, random, self.stage.augment)
 
 
-def step_loader(images: StageImages, share: Share, first: int, last: int, workers: int) -> "DataLoader[Batch]":
+def step_loader(images: StageImages, share: Share, first: int, last: int, workers: int) -> DataLoader:
     """Batches of the steps first..last-1, `share.micro_batches` for each."""
     plan = [draws for step in range(first, last) for draws in share.draws(step)]
-    return DataLoader(images, batch_sampler=plan, num_workers=workers, collate_fn=collate, worker_init_fn=_one_thread,
+    return DataLoader(images, batch_sampler=plan, num_workers=workers, collate_fn=collate, worker_init_fn=_start_worker,
                       prefetch_factor=4 if workers else None)  # fmt: skip
 
 
-def _one_thread(worker: int) -> None:
+def _start_worker(worker: int) -> None:
+    """One thread; and an interrupt meant for the training must not take its data away, it ends the workers itself."""
     cv2.setNumThreads(0)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -62,7 +62,8 @@ class LabelObjective(Objective):
         maps = self.detector.backbone.run(batch.normalised(), self.detector.backbone.reducer.begin())
         levels = self.detector.neck(maps)
         targets = [split_targets(truth, None) for truth in batch.truths]
-        losses = proposal_losses(*self.detector.rpn_head(levels), targets, self.counts.anchors)
+        scores, deltas = self.detector.rpn_head(levels)
+        losses = proposal_losses(scores, deltas, targets, self.counts.anchors)
         for level, stride in list(zip(levels, STRIDES, strict=True))[:4]:
             labels = pixel_labels(batch.truths, self.num_classes, stride)
             losses[f"loss_cells_{stride}"] = 0.25 * balanced_cross_entropy(self.cell_classes(level).float(), labels)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from tasktp_ros.training.recipes import Stage
+from tasktp_ros.vision.vit import Residual
 
 UNDECAYED_NAMES = ("pos_embed", "level_embed")
 START = 1e-3
@@ -14,7 +15,8 @@ START = 1e-3
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
     """Trainable parameters; norms, biases, gammas and embeddings of place and level without weight decay."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             plain = parameter.ndim > 1 and not name.endswith(UNDECAYED_NAMES)
@@ -43,5 +45,5 @@ def set_drop_path(blocks: Iterable[nn.Module], highest: float) -> None:
     blocks = list(blocks)
     for index, block in enumerate(blocks):
         for module in block.modules():
-            if hasattr(module, "drop_rate"):
+            if isinstance(module, Residual):
                 module.drop_rate = highest * index / max(1, len(blocks) - 1)

@@ -3,11 +3,11 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -90,8 +90,7 @@ class Trainer:
             DataError: a checkpoint that is missing or belongs to another recipe.
         """
         self.run.folder.mkdir(parents=True, exist_ok=True)
-        state = self._read_state() if self.run.resume else None
-        first_stage, first_step = (int(state["stage"]), int(state["step"])) if state else (0, 0)
+        first_stage, first_step, state = self._where_it_stopped() if self.run.resume else (0, 0, None)
         done = sum(self.lengths[:first_stage]) + first_step
         self.log = Log(self.run.folder, done) if self.fabric.is_global_zero else None
         with _asked_to_stop(self):
@@ -133,9 +132,10 @@ class Trainer:
                 bar.set_postfix_str(f"loss {row['loss']:.3f}, {row['images_per_second']:.1f} images/s")
             if last or (self.run.evaluate_every and after % self.run.evaluate_every == 0):
                 self._evaluate(number, after, average)
-            if after % self.run.checkpoint_every == 0 or last or self._stopping:
+            stopping = self._someone_stops()
+            if after % self.run.checkpoint_every == 0 or last or stopping:
                 self._save(number, after, objective, optimiser, average, last)
-            if self._stopping and not last:
+            if stopping and not last:
                 raise TrainingError(
                     f"stopped in stage {stage.name!r} after step {after} of {steps}; continue with --resume"
                 )
@@ -144,7 +144,7 @@ class Trainer:
         )
 
     def _step(
-        self, model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator, stage: Stage, share: Share
+        self, model: Any, optimiser: torch.optim.Optimizer, batches: Iterator, stage: Stage, share: Share
     ) -> Losses:
         """One optimiser step; the losses, averaged over its micro batches."""
         parts = []
@@ -152,7 +152,7 @@ class Trainer:
         for part in range(share.micro_batches):
             batch = next(batches).to(self.fabric.device)
             more = part + 1 < share.micro_batches
-            with self.fabric.no_backward_sync(model, enabled=more) if more else nullcontext():
+            with self.fabric.no_backward_sync(model, enabled=more):
                 losses = model(batch)
                 total = torch.stack([value for name, value in losses.items() if name.startswith("loss")]).sum()
                 self.fabric.backward(total / share.micro_batches)
@@ -161,6 +161,13 @@ class Trainer:
             self.fabric.clip_gradients(model, optimiser, max_norm=stage.clip)
         optimiser.step()
         return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+
+    def _someone_stops(self) -> bool:
+        """Whether any process was asked to stop; all must leave the loop after the same step."""
+        if self.fabric.world_size == 1:
+            return self._stopping
+        asked = torch.tensor(float(self._stopping), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)
 
     def _objective(self, stage: Stage) -> Objective:
         """The stage's losses around the detector, with gradients only where the stage trains."""
@@ -199,7 +206,7 @@ class Trainer:
 
     def _evaluate(self, number: int, after: int, average: AveragedModel) -> None:
         if self.evaluate is not None and self.fabric.is_global_zero:
-            self._write(number, after, {"stage": number} | self.evaluate(average.module))
+            self._write(number, after, self.evaluate(cast(Detector, average.module)) | {"stage": number})
         self.fabric.barrier()
 
     def _write(self, number: int, after: int, row: dict[str, float]) -> None:
@@ -210,17 +217,19 @@ class Trainer:
         self, number: int, after: int, objective: nn.Module, optimiser: Any, average: AveragedModel, last: bool
     ) -> None:
         if self.fabric.is_global_zero:
-            model = average.module if self.recipe.average else self.detector
+            model = cast(Detector, average.module) if self.recipe.average else self.detector
             save_model(self.run.folder / f"{self.recipe.name}.safetensors", model, self.card())
             state = {"recipe": self.recipe.name, "images": len(self.dataset), "lengths": self.lengths, "stage": number,
                      "step": after, "objective": objective.state_dict(), "optimiser": optimiser.state_dict(),
                      "average": average.state_dict()}  # fmt: skip
             if last:
+                state = {key: state[key] for key in ("recipe", "images", "lengths")}
                 state |= {"stage": number + 1, "step": 0, "detector": model.state_dict()}
             save_checkpoint(self.run.folder, state)
         self.fabric.barrier()
 
-    def _read_state(self) -> dict[str, Any] | None:
+    def _where_it_stopped(self) -> tuple[int, int, dict[str, Any] | None]:
+        """Stage, step, and the state in the middle of a stage; None at its start, where only the weights count."""
         state = load_checkpoint(self.run.folder)
         mine = (self.recipe.name, len(self.dataset), self.lengths)
         if (state["recipe"], state["images"], state["lengths"]) != mine:
@@ -228,15 +237,13 @@ class Trainer:
                             f"and stages of {state['lengths']} steps, not {mine[0]!r}, {mine[1]}, {mine[2]}")  # fmt: skip
         if state["step"] == 0:
             self.detector.load_state_dict(state["detector"])
-            return {"stage": state["stage"], "step": 0} | {}
-        return state
+        return int(state["stage"]), int(state["step"]), state if state["step"] else None
 
     def card(self) -> ModelCard:
         """What the model's file says about itself."""
         recipe = self.recipe
-        inputs = recipe.stages[-1].inputs
-        measured = {"training_images": len(self.dataset), "training_steps": sum(self.lengths)}
-        del inputs
+        passes = sum(steps * stage.batch for steps, stage in zip(self.lengths, recipe.stages, strict=True))
+        measured = {"trained_with": {"images": len(self.dataset), "image_passes": passes, "seed": self.run.seed}}
         return ModelCard(
             recipe.name, recipe.size, recipe.method, recipe.vocabulary, self.dataset.vocabulary, True, measured=measured
         )

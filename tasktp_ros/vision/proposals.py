@@ -49,7 +49,8 @@ class ProposalHead(nn.Module):
         Returns:
             Per image (P, 4) float32 xyxy px of the network's input, P <= `total`.
         """
-        return self.select(*self(levels), image_shapes)
+        scores, deltas = self(levels)
+        return self.select(scores, deltas, image_shapes)
 
     def select(
         self, scores: Sequence[Tensor], deltas: Sequence[Tensor], image_shapes: Sequence[tuple[int, int]]

@@ -135,10 +135,10 @@ def test_missing_damaged_and_wrongly_sized_pictures_name_the_image(tmp_path):
     with pytest.raises(DataError, match=r"image 1: .* has 4 x 4 px, the annotation file says 20 x 30"):
         dataset[0]
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8 not a picture")
-    with pytest.raises(DataError, match="image 1: .* cannot be read"):
+    with pytest.raises(DataError, match=r"image 1: .* cannot be read"):
         dataset[0]
     (tmp_path / "a.jpg").unlink()
-    with pytest.raises(DataError, match="image 1: .* does not exist"):
+    with pytest.raises(DataError, match=r"image 1: .* does not exist"):
         dataset[0]
 
 

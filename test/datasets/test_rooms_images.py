@@ -75,7 +75,7 @@ def test_a_broken_off_set_does_not_load_and_continues_to_the_same_bytes(drawn, t
         return original(job)
 
     monkeypatch.setattr(rooms_images, "_render_flat", full_disk)
-    with pytest.raises(DataError, match="not finished: .*No space left.*run again"):
+    with pytest.raises(DataError, match=r"not finished: .*No space left.*run again"):
         write_image_set(wanted, workers=1)
     with pytest.raises(DataError, match="no annotations of split 'train'"):
         CocoDataset.open(tmp_path, "train")

@@ -41,13 +41,14 @@ def run_in(folder: Path, **changes) -> Run:
     return Run(folder, checkpoint_every=2, log_every=1, workers=0, **changes)
 
 
-def test_a_resumed_training_has_the_losses_of_an_uninterrupted_one(tiny_set, tmp_path, monkeypatch):
+@pytest.mark.parametrize("broken_at", [(0, 3), (1, 0), (1, 3)])
+def test_a_resumed_training_has_the_losses_of_an_uninterrupted_one(broken_at, tiny_set, tmp_path, monkeypatch):
     recipe = small("rooms-nano-dense", 4, slice(0, 2))
     train(recipe, run_in(tmp_path / "whole"), cpu(), tiny_set, "train", "none")
     original = Trainer._check
 
     def broken(self, losses, number, step):
-        if (number, step) == (1, 3):
+        if (number, step) == broken_at:
             raise RuntimeError("power cut")
         original(self, losses, number, step)
 

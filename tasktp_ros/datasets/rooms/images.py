@@ -141,7 +141,7 @@ def _render_flat(job: tuple[ImageSet, int]) -> int:
             picture = expose(painter.colour(view), random)
             quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(80, 96))]
             encoded = cv2.imencode(".jpg", picture[..., ::-1], quality)[1]
-            _write_bytes(wanted.folder / wanted.split / name, encoded.tobytes())
+            write_bytes(wanted.folder / wanted.split / name, encoded.tobytes())
             images.append({"id": image_id, "file_name": name, "height": wanted.height, "width": wanted.width,
                            "flat": flat, "room": scene.flat.rooms[view.room].kind,
                            "view": {key: value for key, value in asdict(view).items() if key != "room"}})  # fmt: skip
@@ -238,10 +238,11 @@ def _part_path(wanted: ImageSet, flat: int) -> Path:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    _write_bytes(path, json.dumps(content, separators=(",", ":")).encode())
+    write_bytes(path, json.dumps(content, separators=(",", ":")).encode())
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write beside the file, then take its place."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         beside.write_bytes(content)

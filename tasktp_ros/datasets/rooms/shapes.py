@@ -5,7 +5,7 @@ its front looks towards -y.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -75,8 +75,3 @@ class Thing:
 
 
 Builder: TypeAlias = Callable[[np.random.Generator], Thing]
-
-
-def moved(part: Part, offset: Vector) -> Part:
-    """The same part, shifted by `offset` metres."""
-    return replace(part, centre=tuple(c + o for c, o in zip(part.centre, offset, strict=True)))
