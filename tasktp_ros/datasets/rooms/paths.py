@@ -3,6 +3,7 @@
 import heapq
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from tasktp_ros.datasets.rooms.placement import Placed
 
 CELL = 0.1
 """Side of a grid cell, metres."""
-RADIUS = 0.22
+RADIUS = 0.2
 """Distance that the robot's middle keeps from furniture and walls, metres."""
 TURN = math.radians(60) / 30
 """Fastest turn per frame at 30 frames/s."""
@@ -98,6 +99,11 @@ class _Grid:
             beside = abs(flat.rooms[a].high[0] - flat.rooms[b].low[0]) < 1e-6 and x == flat.rooms[a].high[0]
             deep = 0.6
             self._fill((x - deep, y - half, x + deep, y + half) if beside else (x - half, y - deep, x + half, y + deep), True)
+
+        # Corners between furniture that nothing leads to are no places to start from.
+        count, parts = cv2.connectedComponents(self.free.astype(np.uint8), connectivity=8)
+        if count > 2:
+            self.free = parts == np.bincount(parts[parts > 0]).argmax()
 
     def _fill(self, area: tuple[float, float, float, float], value: bool) -> None:
         first = np.maximum(np.round((np.array(area[:2]) - self.low) / CELL).astype(int), 0)
