@@ -41,10 +41,12 @@ def test_help_is_light():
 
 def test_detect_prints_draws_and_gives_json(photo, tmp_path, capsys):
     drawn = tmp_path / "drawn.png"
-    assert main(["detect", str(photo), "--precision", "float32", "--draw", str(drawn)]) == 0
+    assert (
+        main(["detect", str(photo), "--model", "nano-untrained", "--precision", "float32", "--draw", str(drawn)]) == 0
+    )
     assert "untrained" in capsys.readouterr().out
     assert cv2.imread(str(drawn)).shape == (120, 160, 3)
-    assert main(["detect", str(photo), "--task", "cup", "--json"]) == 0
+    assert main(["detect", str(photo), "--model", "nano-untrained", "--task", "cup", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in report["objects"]} <= {"cup"} and len(report["kept"]) == 9
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from tasktp_ros.datasets.sample import SAMPLE
+from tasktp_ros.runtime.default import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     from tasktp_ros.evaluation.processes import Nodes
     from tasktp_ros.nodes.demo_observer import DemoObserver, Picture
@@ -47,10 +50,12 @@ TASKS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of `tasktp demo`."""
-    parser.add_argument("--source", help="rosbag2, folder of images or video (default: a sample that is drawn first)")
+    parser.add_argument(
+        "--source", help="rosbag2, folder of images or video (default: the sample that comes with the package)"
+    )
     parser.add_argument("--topic", help="which image topic of a bag with several")
     parser.add_argument("--output", default="demo", help="folder for page, numbers and logs (default: demo)")
-    parser.add_argument("--model", default="nano-untrained", help="shipped model or .safetensors path")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="shipped model or .safetensors path")
     parser.add_argument("--frames", type=int, default=0, help="frames to play at most (default: all)")
     parser.add_argument("--results", help="also write the numbers, with machine and commit, to this file")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
@@ -95,12 +100,8 @@ def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[
     }
     if untrained:
         perception |= {"score_threshold": 0.0, "max_detections": 6}
-    if arguments.source:
-        source, count = _look_into(Path(arguments.source), arguments.topic)
-        nodes.start("perception", perception)
-    else:
-        nodes.start("perception", perception)
-        source, count = _look_into(_sample(output), None)
+    source, count = _look_into(Path(arguments.source) if arguments.source else SAMPLE, arguments.topic)
+    nodes.start("perception", perception)
     nodes.start("task_manager", {"autostart": True})
     count = min(count, arguments.frames) if arguments.frames else count
     observer = DemoObserver(TASKS[0].goal_id)
@@ -209,15 +210,6 @@ def _look_into(path: Path, topic: str | None) -> tuple[str, int]:
 
     with open_source(path, topic=topic) as source:
         return str(path.absolute()), source.length or UNKNOWN_LENGTH
-
-
-def _sample(output: Path) -> Path:
-    from tqdm import tqdm
-
-    from tasktp_ros.datasets.sample import FRAMES, sample_bag
-
-    with tqdm(total=FRAMES, desc="drawing the sample walk", unit="frame", file=sys.stderr, disable=None) as progress:
-        return sample_bag(output, lambda _done, _all: progress.update(1))
 
 
 def _report(observer: "DemoObserver", player: dict[str, Any], source: str) -> dict[str, Any]:

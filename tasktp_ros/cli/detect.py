@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasktp_ros.errors import DataError
+from tasktp_ros.runtime.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp detect`."""
     parser.add_argument("image", type=Path, help="JPEG or PNG file")
-    parser.add_argument("--model", default="nano-untrained", help="shipped name or .safetensors file")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="shipped name or .safetensors file")
     parser.add_argument("--task", nargs="+", metavar="NAME", help="categories to look for (default: all)")
     parser.add_argument("--score", type=float, default=0.5, help="detections score more than this (default: 0.5)")
     parser.add_argument("--threshold", type=float, default=0.5, help="tokens score more than this to be kept")

@@ -47,7 +47,9 @@ class SensWriter:
         self._count_at = self._file.tell()
         self._file.write(struct.pack("<Q", 0))
 
-    def write(self, colour: bytes, depth: NDArray[np.uint16], pose: NDArray[np.float64] | None, microseconds: int) -> None:
+    def write(
+        self, colour: bytes, depth: NDArray[np.uint16], pose: NDArray[np.float64] | None, microseconds: int
+    ) -> None:
         """Add a frame.
 
         Args:
@@ -65,7 +67,9 @@ class SensWriter:
     def __enter__(self) -> "SensWriter":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if error is None:
                 self._file.write(struct.pack("<Q", 0))

@@ -14,13 +14,16 @@ HEAD = """# Measured
 
 Written by `python -m tasktp_ros.evaluation.tables results docs/measured.md` from the files in `results/`, which hold machine,
 versions, commit, command and raw values. Rows of one table were measured in turns of one run; the machine is shared and
-noisy, so compare rows, not tables. The model is untrained: times and counts are real, what is found means nothing.
+noisy, so compare rows, not tables.
 """
+CONTENDERS = (("method", ""), ("dense", "dense"), ("dense_restricted", "dense, same restriction"))
 
 
 def page(results: Path) -> str:
     """The whole page as Markdown."""
     parts = [HEAD]
+    for path in sorted(results.glob("rooms_*.json")):
+        parts.append(_accuracy(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("bench_*.json")):
         parts.append(_bench(path.name, json.loads(path.read_text())))
     for name in ("office_walk", "demo_sample"):
@@ -28,6 +31,51 @@ def page(results: Path) -> str:
         if path.exists():
             parts.append(_walk(path.name, json.loads(path.read_text())))
     return "\n".join(parts)
+
+
+def _accuracy(name: str, report: dict[str, Any]) -> str:
+    """Precision and kept tokens per size of the category set."""
+    lines = [
+        f"## Accuracy: {report['model']} on {report['images']} images of the {report['data']} {report['split']} set",
+        "",
+        f"`{report['command']}` ([{name}](../results/{name}), with every set's list); commit {report['commit']}. Means over the sets of a "
+        "size, in per cent; only the set's categories count. Kept: tokens that gated blocks ran, of all images, of those with and "
+        "without something of the set, and under a wrong set of the same size, of which nothing is on the image.",
+        "",
+        _row(
+            [
+                "categories",
+                "model",
+                "box AP",
+                "AP50",
+                "mask AP",
+                "precision / recall at 0.5",
+                "kept",
+                "with",
+                "without",
+                "wrong set",
+                "backbone GFLOPs",
+                "ms",
+            ]
+        ),  # fmt: skip
+        _row(["--:", "---", *["--:"] * 10]),
+    ]
+    for size, means in report["means"].items():
+        for contender, title in CONTENDERS:
+            if contender in means:
+                wrong = means.get("kept_wrong_task") if contender == "method" else None
+                lines.append(_accuracy_row(size, title or report["method"], means[contender], wrong))
+    return "\n".join([*lines, ""])
+
+
+def _accuracy_row(size: str, title: str, row: dict[str, Any], wrong: float | None) -> str:
+    shares = [row.get("kept"), row.get("kept_with_target"), row.get("kept_without_target"), wrong]
+    cells = ["-" if share is None else f"{share:.0%}" for share in shares]
+    return _row(
+        [size, title, f"{row['box_AP']:.1f}", f"{row['box_AP50']:.1f}", f"{row['mask_AP']:.1f}",
+         f"{row['precision_at_0.5']:.1f} / {row['recall_at_0.5']:.1f}", *cells, f"{row['backbone_gflops']:.2f}",
+         f"{row['milliseconds']:.1f}"]
+    )  # fmt: skip
 
 
 def _bench(name: str, report: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 
 from tasktp_ros.errors import TaskError
 from tasktp_ros.nodes.parameters import declare, without_blanks
+from tasktp_ros.runtime.default import DEFAULT_MODEL
 from tasktp_ros.tasks.vocabulary import resolve_categories
 
 ALL_CAMERAS = "all"
@@ -63,7 +64,7 @@ def declare_settings(node: Node) -> None:
     declare(
         node,
         "model",
-        "nano-untrained",
+        DEFAULT_MODEL,
         "Name of a shipped model, or path of a weights file.",
         constraints=only_unconfigured,
     )

@@ -15,6 +15,7 @@ from tasktp_ros.nodes.lifecycle import ManagedNode
 from tasktp_ros.nodes.parameters import declare
 from tasktp_ros.tasks.goals import ActiveTask, GoalBook
 from tasktp_ros.tasks.rules import GoalRules
+from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
 EXPIRY_PERIOD = 0.1
@@ -44,7 +45,7 @@ class TaskManagerNode(ManagedNode):
         declare(
             self,
             "vocabulary",
-            "coco",
+            DEFAULT_VOCABULARY,
             "Vocabulary of the detectors that listen.",
             constraints=f"one of {', '.join(VOCABULARIES)}; {only_unconfigured}",
         )

@@ -1,6 +1,7 @@
 """Names of models: where shipped weights are found, and the untrained stand-in."""
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
@@ -16,7 +17,6 @@ from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.sizes import build_detector
 
 UNTRAINED = "nano-untrained"
-DEFAULT_MODEL = UNTRAINED
 
 
 def open_model(model: str | Path) -> tuple[Detector, ModelCard]:
@@ -45,11 +45,11 @@ def shipped_models() -> list[str]:
 
 
 def weight_folders() -> list[Path]:
-    """Folders searched for shipped weights: beside the code, in a checkout, and in every sourced ROS workspace."""
+    """Folders searched for shipped weights: of a checkout, of the Python environment, of every sourced ROS workspace."""
     package = Path(__file__).resolve().parents[1]
     prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
     installed = [Path(prefix) / "share" / "tasktp_ros" / "weights" for prefix in prefixes]
-    return [package / "weights", package.parent / "weights", *installed]
+    return [package.parent / "weights", Path(sys.prefix) / "share" / "tasktp_ros" / "weights", *installed]
 
 
 def untrained_nano() -> tuple[Detector, ModelCard]:

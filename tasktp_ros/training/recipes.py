@@ -82,7 +82,7 @@ def _rooms(
     zoomed, plain = AugmentConfig(scale=(0.9, 2.0)), AugmentConfig(scale=(0.7, 1.4))
     labels = Stage("labels", "labels", round(700 * share), batch=32, inputs=(small,), rate=1e-3, warm_up=100, clip=1.0,
                    augment=zoomed, counts=few)  # fmt: skip
-    boxes = replace(labels, name="boxes", objective="detection", steps=round(3200 * share), batch=16, rate=8e-4)
+    boxes = replace(labels, name="boxes", objective="detection", steps=round(2600 * share), batch=16, rate=8e-4)
     finish = replace(boxes, name="finish", steps=round(900 * share), inputs=(full,), rate=4e-4, augment=plain)
     gates = Stage(
         "gates", "gates", round(600 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"

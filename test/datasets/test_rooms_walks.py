@@ -55,7 +55,10 @@ def read_sens(path: Path) -> tuple[dict, list[dict]]:
 
 def pictures(path: Path) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
-        return {name: cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED) for name in archive.namelist()}
+        return {
+            name: cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED)
+            for name in archive.namelist()
+        }
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +133,9 @@ def test_an_unfinished_file_never_has_its_name(tmp_path):
         raise ValueError("broken")
     assert not list(tmp_path.iterdir())
     with SensWriter(tmp_path / "a.sens", size, size, matrix, matrix) as sens:
-        sens.write(cv2.imencode(".jpg", np.zeros((4, 6, 3), np.uint8))[1].tobytes(), np.full(size, 7, np.uint16), None, 5)
+        sens.write(
+            cv2.imencode(".jpg", np.zeros((4, 6, 3), np.uint8))[1].tobytes(), np.full(size, 7, np.uint16), None, 5
+        )
     _, frames = read_sens(tmp_path / "a.sens")
     assert np.isneginf(frames[0]["pose"]).all() and (frames[0]["depth"] == 7).all()
 

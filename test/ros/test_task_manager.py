@@ -14,7 +14,7 @@ MANAGER = ["-m", "tasktp_ros.nodes.task_manager"]
 
 @pytest.fixture
 def manager(start: Start) -> NodeProcess:
-    process = start(MANAGER, autostart=True, diagnostics_period=0.1)
+    process = start(MANAGER, vocabulary="coco", autostart=True, diagnostics_period=0.1)
     process.says("all categories")
     return process
 

@@ -17,7 +17,7 @@ def picture(height=480, width=640, seed=0):
 
 @pytest.fixture(scope="module")
 def pair():
-    return [TaskDetector.load(device=device, precision="float32") for device in ("cpu", "cuda")]
+    return [TaskDetector.load("nano-untrained", device=device, precision="float32") for device in ("cpu", "cuda")]
 
 
 @pytest.mark.parametrize("task", [None, ["cup"], ["person", "chair", "couch"]], ids=str)
@@ -52,7 +52,7 @@ def test_uploads_reuse_one_pinned_buffer_and_views_arrive_whole(pair):
 
 
 def test_bf16_runs(pair):
-    detector = TaskDetector.load(device="cuda", precision="bfloat16")
+    detector = TaskDetector.load("nano-untrained", device="cuda", precision="bfloat16")
     found = detector.detect(picture())
     assert np.isfinite(found.boxes).all() and found.timings["blocks"] > 0
 
@@ -61,7 +61,7 @@ def test_closing_gives_the_memory_back():
     torch.cuda.synchronize()
     before = torch.cuda.memory_allocated()
     for _ in range(3):
-        detector = TaskDetector.load(device="cuda")
+        detector = TaskDetector.load("nano-untrained", device="cuda")
         detector.warm_up()
         detector.close()
         del detector

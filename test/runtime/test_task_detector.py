@@ -15,7 +15,7 @@ from tasktp_ros.runtime.prepare import prepare_for_inference
 
 @pytest.fixture(scope="module")
 def detector():
-    return TaskDetector.load(device="cpu", precision="float32")
+    return TaskDetector.load("nano-untrained", device="cpu", precision="float32")
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +143,7 @@ def test_bad_tasks_leave_the_task_as_it_was(detector, categories, threshold, sen
 
 def test_a_class_task_finds_only_its_class_among_what_all_find_without_gates():
     """With every token kept, asking for one class only leaves the others out."""
-    detector = TaskDetector.load(device="cpu", precision="float32")
+    detector = TaskDetector.load("nano-untrained", device="cpu", precision="float32")
     detector.max_detections = 1000
     image = picture()
     detector.set_task(None, threshold=1e-9)
@@ -204,7 +204,7 @@ def test_thresholds_and_limits_take_effect_at_once(detector):
 
 
 def test_half_precision_finds_nearly_the_same(detector):
-    half = TaskDetector.load(device="cpu", precision="bfloat16")
+    half = TaskDetector.load("nano-untrained", device="cpu", precision="bfloat16")
     assert half.precision == "bfloat16"
     a, b = detector.detect(picture()), half.detect(picture())
     assert np.mean(a.token_masks == b.token_masks) > 0.9
@@ -226,7 +226,7 @@ def test_preparing_for_inference_changes_nothing():
 
 
 def test_a_closed_detector_says_so():
-    detector = TaskDetector.load(device="cpu", precision="float32")
+    detector = TaskDetector.load("nano-untrained", device="cpu", precision="float32")
     detector.close()
     with pytest.raises(RuntimeError, match="was closed"):
         detector.detect(picture())

@@ -1,15 +1,18 @@
-"""Samples of every category side by side, because only a look tells whether a person would name them."""
+"""Samples of every category side by side, because only a look tells whether a person would name them.
+
+`python -m tasktp_ros.datasets.rooms.contact_sheet docs/rooms.jpg` draws the sheet of the documentation.
+"""
 
 import math
+import sys
 from collections.abc import Sequence
 
 import cv2
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.datasets.rooms.catalogue import CATEGORIES, build
-from tasktp_ros.datasets.rooms.mujoco_parts import MaterialBook, add_thing
+from tasktp_ros.datasets.rooms.render import load_mujoco
 from tasktp_ros.datasets.rooms.shapes import Thing
 
 _LABEL = 16
@@ -27,6 +30,9 @@ def portrait(thing: Thing, random: np.random.Generator, cell: tuple[int, int] = 
     Returns:
         (height, width, 3) uint8 rgb.
     """
+    mujoco = load_mujoco()
+    from tasktp_ros.datasets.rooms.mujoco_parts import MaterialBook, add_thing
+
     spec = mujoco.MjSpec()
     spec.visual.global_.offwidth, spec.visual.global_.offheight = cell
     spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.35] * 3, [0.3] * 3
@@ -88,3 +94,7 @@ def contact_sheet(
     while len(strips) % columns:
         strips.append(np.full_like(strips[0], 255))
     return np.vstack([np.hstack(strips[start : start + columns]) for start in range(0, len(strips), columns)])
+
+
+if __name__ == "__main__":
+    cv2.imwrite(sys.argv[1], contact_sheet()[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])

@@ -98,7 +98,9 @@ class _Grid:
         for a, b, x, y in flat.links:
             beside = abs(flat.rooms[a].high[0] - flat.rooms[b].low[0]) < 1e-6 and x == flat.rooms[a].high[0]
             deep = 0.6
-            self._fill((x - deep, y - half, x + deep, y + half) if beside else (x - half, y - deep, x + half, y + deep), True)
+            self._fill(
+                (x - deep, y - half, x + deep, y + half) if beside else (x - half, y - deep, x + half, y + deep), True
+            )
 
         # Corners between furniture that nothing leads to are no places to start from.
         count, parts = cv2.connectedComponents(self.free.astype(np.uint8), connectivity=8)

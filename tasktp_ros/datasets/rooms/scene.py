@@ -70,7 +70,9 @@ def _set_quality(spec: mujoco.MjSpec, largest: tuple[int, int]) -> None:
 def _add_slab(spec: mujoco.MjSpec, book: MaterialBook, slab: Slab) -> None:
     part = slab.part
     across, along = (max(1.0, 2 * half / slab.repeat) for half in part.half[:2])
-    material = book.material(part.texture, part.colour, part.gloss, part.glow, (across, along) if part.texture else None)
+    material = book.material(
+        part.texture, part.colour, part.gloss, part.glow, (across, along) if part.texture else None
+    )
     spec.worldbody.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX, pos=list(part.centre), size=list(part.half), quat=quaternion(part.angles),
         material=material, group=slab.room, contype=0, conaffinity=0,

@@ -81,7 +81,9 @@ def write_walks(wanted: WalkSet, workers: int) -> dict[str, Any]:
         write_bytes(wanted.folder / "scannetv2_val.txt", ("\n".join(names) + "\n").encode())
         write_bytes(wanted.folder / "scannetv2-labels.combined.tsv", _label_table().encode())
     except OSError as error:
-        raise DataError(f"the walks in {wanted.folder} are not finished: {error}; finished scans are kept, run again") from error
+        raise DataError(
+            f"the walks in {wanted.folder} are not finished: {error}; finished scans are kept, run again"
+        ) from error
     return {"scans": len(names), "frames": len(names) * wanted.frames, "folder": str(wanted.folder)}
 
 
@@ -120,7 +122,7 @@ def _write_scan(wanted: WalkSet, walk: int, folder: Path) -> None:
     scene = build_scene(seed, rooms, (round(wanted.height * finer), round(wanted.width * finer)))
     poses = drive(scene.flat, scene.placed, wanted.frames, random)
     height, pitch = float(random.uniform(1.0, 1.4)), float(random.uniform(-0.35, -0.18))
-    intrinsic = _intrinsic(size)
+    intrinsic = intrinsic_of(size)
     numbers = _instance_numbers([placed.thing.category for placed in scene.placed])
     labels = np.array([SCANNET_IDS.get(placed.thing.category or "", 0) for placed in scene.placed] + [0], np.uint16)
     with (
@@ -138,7 +140,9 @@ def _write_scan(wanted: WalkSet, walk: int, folder: Path) -> None:
             millimetres = np.clip(painter.depth(view) * 1000.0, 0, 65535).astype(np.uint16)
             sens.write(jpeg, millimetres, view.camera_to_world(), frame * 1_000_000 // 30)
             # A thing without an instance number has no label either.
-            _add_picture(label_zip, f"label-filt/{frame}.png", np.where(numbers[things] > 0, labels[things], 0).astype(np.uint16))
+            _add_picture(
+                label_zip, f"label-filt/{frame}.png", np.where(numbers[things] > 0, labels[things], 0).astype(np.uint16)
+            )
             _add_picture(instance_zip, f"instance-filt/{frame}.png", numbers[things])
     groups = [{"id": int(number) - 1, "objectId": int(number) - 1, "segments": [], "label": scene.placed[index].thing.category}
               for index, number in enumerate(numbers[:-1]) if number]  # fmt: skip
@@ -161,7 +165,8 @@ def _instance_numbers(categories: list[str | None]) -> NDArray[np.uint8]:
     return numbers
 
 
-def _intrinsic(size: tuple[int, int]) -> NDArray[np.float64]:
+def intrinsic_of(size: tuple[int, int]) -> NDArray[np.float64]:
+    """(4, 4) intrinsic matrix px of a picture of `size` (height, width) px and the walks' angle of view."""
     focal = size[0] / 2 / np.tan(FIELD / 2)
     matrix = np.eye(4)
     matrix[0, 0] = matrix[1, 1] = focal
