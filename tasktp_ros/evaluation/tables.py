@@ -57,7 +57,7 @@ def _accuracy(name: str, report: dict[str, Any]) -> str:
                 "backbone GFLOPs",
                 "ms",
             ]
-        ),  # fmt: skip
+        ),
         _row(["--:", "---", *["--:"] * 10]),
     ]
     for size, means in report["means"].items():

@@ -13,9 +13,9 @@ from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
 from tasktp_ros.nodes.lifecycle import ManagedNode
 from tasktp_ros.nodes.parameters import declare
+from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
 from tasktp_ros.tasks.goals import ActiveTask, GoalBook
 from tasktp_ros.tasks.rules import GoalRules
-from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
 EXPIRY_PERIOD = 0.1

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from tasktp_ros.errors import InputError, TaskError
 from tasktp_ros.runtime.checkpoints import ModelCard
+from tasktp_ros.runtime.default import DEFAULT_MODEL
 from tasktp_ros.runtime.detections import PATCH, Detections
 from tasktp_ros.runtime.masks import paste
-from tasktp_ros.runtime.default import DEFAULT_MODEL
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.prepare import prepare_for_inference

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tasktp_ros.datasets.augment import augment
 from tasktp_ros.datasets.coco import CocoDataset, Sample
-from tasktp_ros.training.batch import Batch, collate
+from tasktp_ros.training.batch import collate
 from tasktp_ros.training.recipes import Stage
 
 Draw = tuple[int, int]
