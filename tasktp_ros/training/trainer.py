@@ -167,7 +167,7 @@ class Trainer:
         if self.fabric.world_size == 1:
             return self._stopping
         asked = torch.tensor(float(self._stopping), device=self.fabric.device)
-        return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)
+        return bool(cast(Tensor, self.fabric.all_reduce(asked, reduce_op="sum")) > 0)
 
     def _objective(self, stage: Stage) -> Objective:
         """The stage's losses around the detector, with gradients only where the stage trains."""

@@ -128,9 +128,14 @@ def test_a_broken_walk_leaves_nothing(tmp_path, monkeypatch):
 
 def test_an_unfinished_file_never_has_its_name(tmp_path):
     size, matrix = (4, 6), np.eye(4)
-    with pytest.raises(ValueError, match="broken"), SensWriter(tmp_path / "a.sens", size, size, matrix, matrix) as sens:
-        sens.write(b"jpeg", np.ones(size, np.uint16), None, 0)
-        raise ValueError("broken")
+
+    def break_off() -> None:
+        with SensWriter(tmp_path / "a.sens", size, size, matrix, matrix) as sens:
+            sens.write(b"jpeg", np.ones(size, np.uint16), None, 0)
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        break_off()
     assert not list(tmp_path.iterdir())
     with SensWriter(tmp_path / "a.sens", size, size, matrix, matrix) as sens:
         sens.write(

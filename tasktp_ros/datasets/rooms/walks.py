@@ -144,7 +144,7 @@ def _write_scan(wanted: WalkSet, walk: int, folder: Path) -> None:
                 label_zip, f"label-filt/{frame}.png", np.where(numbers[things] > 0, labels[things], 0).astype(np.uint16)
             )
             _add_picture(instance_zip, f"instance-filt/{frame}.png", numbers[things])
-    groups = [{"id": int(number) - 1, "objectId": int(number) - 1, "segments": [], "label": scene.placed[index].thing.category}
+    groups: list[dict[str, Any]] = [{"id": int(number) - 1, "objectId": int(number) - 1, "segments": [], "label": scene.placed[index].thing.category}
               for index, number in enumerate(numbers[:-1]) if number]  # fmt: skip
     aggregation = {"sceneId": f"scannet.{name}", "appId": "tasktp_ros rooms", "segGroups": groups}
     (folder / f"{name}.aggregation.json").write_text(json.dumps(aggregation))
