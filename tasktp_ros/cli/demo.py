@@ -90,19 +90,20 @@ def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[
     from tqdm import tqdm
 
     from tasktp_ros.nodes.demo_observer import DemoObserver
+    from tasktp_ros.runtime.models import open_model
 
-    untrained = UNTRAINED in arguments.model
+    card = open_model(arguments.model)[1]
     perception: dict[str, object] = {
         "autostart": True,
         "model": arguments.model,
         # Whole frames of a reliable sender: best effort loses fragments of large images on one machine.
         "qos_overrides./image.subscription.reliability": "reliable",
     }
-    if untrained:
+    if not card.trained:
         perception |= {"score_threshold": 0.0, "max_detections": 6}
     source, count = _look_into(Path(arguments.source) if arguments.source else SAMPLE, arguments.topic)
     nodes.start("perception", perception)
-    nodes.start("task_manager", {"autostart": True})
+    nodes.start("task_manager", {"autostart": True, "vocabulary": card.vocabulary_name})
     count = min(count, arguments.frames) if arguments.frames else count
     observer = DemoObserver(TASKS[0].goal_id)
     summary = output / "logs" / "player.json"

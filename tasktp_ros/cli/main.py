@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tasktp_ros import __version__
-from tasktp_ros.errors import TaskTPError
+from tasktp_ros.errors import TaskTPError, TrainingError
 from tasktp_ros.runtime.threads import wait_asleep
 
 COMMANDS = {
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parsed.run(parsed))
     except TaskTPError as error:
         print(f"tasktp {parsed.command}: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, TrainingError) else 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -15,6 +15,8 @@ LOG = "log.csv"
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write `last.ckpt` beside the old one, then take its place."""
+    for left in folder.glob(f".{CHECKPOINT}.*.part"):  # by a process that was killed while it wrote
+        left.unlink()
     beside = folder / f".{CHECKPOINT}.{os.getpid()}.part"
     try:
         torch.save(state, beside)

@@ -83,7 +83,7 @@ def gone(pids: dict[str, int]) -> bool:
 
 def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp_path):
     status, out, errors = demo(
-        "--source", folder, "--output", tmp_path / "out", "--results", tmp_path / "r.json"
+        "--source", folder, "--output", tmp_path / "out", "--results", tmp_path / "r.json", "--model", "nano-untrained"
     ).finish()
     assert status == 0, errors
     report = json.loads((tmp_path / "r.json").read_text())
@@ -113,6 +113,15 @@ def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp
         assert task["title"] in page
         assert task["title"] in out
     assert "untrained" in out
+
+
+def test_the_model_that_ships_finds_things_on_the_sample_that_ships(demo, tmp_path):
+    status, out, errors = demo("--output", tmp_path / "out", "--frames", 12, "--json").finish()
+    assert status == 0, errors
+    report = json.loads(out)
+    assert report["frames"] == 12 and not report["untrained"] and report["model"] == "rooms-nano"
+    assert sum(report["values"]["detections"]) > 0, "a trained detector finds something in a furnished flat"
+    assert "random weights" not in (tmp_path / "out" / "index.html").read_text()
 
 
 @pytest.mark.parametrize("victim", ["perception", "player"])
