@@ -1,6 +1,11 @@
-"""Reads COCO 2017, and any data set in its layout, one image at a time. Every complaint names the image it is about."""
+"""Reads COCO 2017, and any data set in its layout, one image at a time. Every complaint names the image it is about.
+
+COCO's training set has 860,000 annotations: as Python objects 2.5 GiB, and again in every process that touches them. So
+they are kept in a few arrays, outlines as the JSON text they came in, which is read when its image is.
+"""
 
 import json
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from pycocotools import mask as coco_mask
+from PIL import Image
 from torch.utils.data import Dataset
 
+from tasktp_ros.datasets.coco_file import corners, is_crowd, read_annotations
+from tasktp_ros.datasets.coco_masks import decode_outline
 from tasktp_ros.errors import DataError
 
 
@@ -57,19 +63,14 @@ class CocoDataset(Dataset[Sample]):
 
     def __init__(self, images: str | Path, annotations: str | Path, vocabulary: Sequence[str] | None = None) -> None:
         self.folder, self.file = Path(images), Path(annotations)
-        content = _read(self.file)
-        named = {int(each["id"]): str(each["name"]) for each in _rows(self.file, content, "categories", ("id", "name"))}
-        self.vocabulary = tuple(vocabulary) if vocabulary is not None else tuple(named[key] for key in sorted(named))
-        self.category_ids = {name: number for number, name in named.items()}
-        lacking = [name for name in self.vocabulary if name not in self.category_ids]
-        if lacking:
-            raise DataError(
-                f"{self.file} has no category {lacking[0]!r}; it has {', '.join(list(self.category_ids)[:8])}"
-            )
-        self._images = _rows(self.file, content, "images", ("id", "file_name", "height", "width"))
-        self.image_ids = [int(image["id"]) for image in self._images]
-        self._objects: dict[int, list[dict]] = {number: [] for number in self.image_ids}
-        self.left_out = self._sort_in(_rows(self.file, content, "annotations", ("image_id", "category_id")))
+        content = read_annotations(self.file)
+        names = {row["id"]: row["name"] for row in content["categories"]}
+        self.category_ids = {name: number for number, name in names.items()}
+        self.vocabulary = self._checked(vocabulary, tuple(names[number] for number in sorted(names)))
+        self.image_ids = [row["id"] for row in content["images"]]
+        self._files = [row["file_name"] for row in content["images"]]
+        self._sides = np.array([(row["height"], row["width"]) for row in content["images"]], np.int64).reshape(-1, 2)
+        self.left_out = self._keep(content["annotations"])
 
     @classmethod
     def open(cls, root: str | Path, split: str, vocabulary: Sequence[str] | None = None) -> "CocoDataset":
@@ -90,7 +91,7 @@ class CocoDataset(Dataset[Sample]):
         return cls(folder, file, vocabulary)
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.image_ids)
 
     def __getitem__(self, index: int) -> Sample:
         """Read one image.
@@ -99,129 +100,114 @@ class CocoDataset(Dataset[Sample]):
             DataError: a picture that is missing, unreadable or of another size than the file says, or an annotation that
                 cannot be decoded.
         """
-        entry = self._images[index]
         image = self.picture(index)
         height, width = image.shape[:2]
-        boxes, labels, masks, crowd = [], [], [], []
-        for annotation in self._objects[int(entry["id"])]:
-            box = _box(annotation, height, width)
-            if box is None:
-                continue
-            boxes.append(box)
-            labels.append(annotation["label"])
-            masks.append(_mask(annotation, height, width))
-            crowd.append(bool(annotation.get("iscrowd", 0)))
+        rows = self._rows_of(index)
+        boxes = np.clip(self._boxes[rows], 0.0, (width, height, width, height))
+        inside = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+        masks = [
+            self._mask(row, index, box, height, width) for row, box in zip(rows[inside], boxes[inside], strict=True)
+        ]
         return Sample(
-            int(entry["id"]),
+            self.image_ids[index],
             image,
-            np.array(boxes, np.float32).reshape(-1, 4),
-            np.array(labels, np.int64),
+            boxes[inside].astype(np.float32),
+            self._labels[rows[inside]],
             np.array(masks, np.bool_).reshape(-1, height, width),
-            np.array(crowd, np.bool_),
+            self._crowd[rows[inside]],
         )
 
     def labels_of(self, index: int) -> NDArray[np.int64]:
         """Categories (M,) on an image without reading the picture; crowds are left out."""
-        found = self._objects[self.image_ids[index]]
-        return np.array([each["label"] for each in found if not each.get("iscrowd", 0)], np.int64)
-
-    def _sort_in(self, annotations: list[dict]) -> int:
-        labels = {self.category_ids[name]: label for label, name in enumerate(self.vocabulary)}
-        left_out = 0
-        for each in annotations:
-            if each["image_id"] not in self._objects:
-                raise DataError(
-                    f"{self.file}: annotation {each.get('id', '?')} is of image {each['image_id']}, which the file lacks"
-                )
-            if each["category_id"] not in labels:
-                left_out += 1
-                continue
-            self._objects[each["image_id"]].append(each | {"label": labels[each["category_id"]]})
-        return left_out
+        rows = self._rows_of(index)
+        return self._labels[rows[~self._crowd[rows]]]
 
     def picture(self, index: int) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB of an image, without its objects; raises as reading the sample does."""
-        entry = self._images[index]
-        path = self.folder / str(entry["file_name"])
+        """(H, W, 3) uint8 RGB of an image, without its objects; raises as reading the sample does.
+
+        As in COCO, a camera's note on how the picture should be turned is not followed.
+        """
+        number, path = self.image_ids[index], self.folder / self._files[index]
+        height, width = self._sides[index].tolist()
         try:
             with Image.open(path) as opened:
-                image = np.array(opened.convert("RGB"))
+                if opened.size != (width, height):
+                    raise DataError(f"image {number}: {path} has {opened.height} x {opened.width} px, the annotation file "
+                                    f"says {height} x {width}")  # fmt: skip
+                return _rgb(opened)
+        except DataError:
+            raise
         except FileNotFoundError:
-            raise DataError(f"image {entry['id']}: {path} does not exist") from None
-        except (UnidentifiedImageError, OSError, ValueError) as error:
-            raise DataError(f"image {entry['id']}: {path} cannot be read: {error}") from error
-        wanted = (int(entry["height"]), int(entry["width"]))
-        if image.shape[:2] != wanted:
-            raise DataError(f"image {entry['id']}: {path} has {image.shape[0]} x {image.shape[1]} px, the annotation file says "
-                            f"{wanted[0]} x {wanted[1]}")  # fmt: skip
-        return image
+            raise DataError(f"image {number}: {path} does not exist") from None
+        except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
+            raise DataError(f"image {number}: {path} cannot be read: {error}") from error
 
+    def check(self) -> dict[str, int]:
+        """Count images, pictures that are missing, annotations, and annotations that were left out."""
+        missing = sum(not (self.folder / name).is_file() for name in self._files)
+        return {
+            "images": len(self),
+            "missing": missing,
+            "annotations": len(self._labels),
+            "left_out": self.left_out,
+        }
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError(f"annotation file {path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"annotation file {path} is not readable JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"annotation file {path} must hold an object with images, annotations and categories")
-    return content
-
-
-def _rows(path: Path, content: dict[str, Any], key: str, fields: tuple[str, ...]) -> list[dict]:
-    rows = content.get(key)
-    if not isinstance(rows, list):
-        raise DataError(f"annotation file {path} has no list {key!r}")
-    for row in rows:
-        lacking = [field for field in fields if not isinstance(row, dict) or field not in row]
+    def _checked(self, vocabulary: Sequence[str] | None, own: tuple[str, ...]) -> tuple[str, ...]:
+        if vocabulary is None:
+            return own
+        if isinstance(vocabulary, str) or len(set(vocabulary)) != len(vocabulary):
+            raise DataError(f"a vocabulary must be a list of different names, got {vocabulary!r}")
+        lacking = [name for name in vocabulary if name not in self.category_ids]
         if lacking:
-            number = row.get("id", "?") if isinstance(row, dict) else "?"
-            image = f" of image {row['image_id']}" if isinstance(row, dict) and "image_id" in row else ""
-            raise DataError(f"annotation file {path}: entry {number}{image} in {key!r} lacks {lacking[0]!r}")
-    return rows
+            raise DataError(f"{self.file} has no category {lacking[0]!r}; it has {', '.join(own[:8])}")
+        return tuple(vocabulary)
 
+    def _keep(self, annotations: list[dict[str, Any]]) -> int:
+        """Store the annotations of the vocabulary, ordered by image; returns how many were left out."""
+        labels = {self.category_ids[name]: label for label, name in enumerate(self.vocabulary)}
+        places = {number: place for place, number in enumerate(self.image_ids)}
+        for row in annotations:
+            if row["image_id"] not in places:
+                raise DataError(
+                    f"{self.file}: annotation {row.get('id', '?')} is of image {row['image_id']}, which the file lacks"
+                )
+        kept = [row for row in annotations if row["category_id"] in labels]
+        kept.sort(key=lambda row: places[row["image_id"]])
+        self._ids = np.array([str(row.get("id", "?"))[:40] for row in kept], np.str_)
+        self._labels = np.array([labels[row["category_id"]] for row in kept], np.int64)
+        self._boxes = np.array([corners(row) for row in kept], np.float64).reshape(-1, 4)
+        self._crowd = np.array([is_crowd(row) for row in kept], np.bool_)
+        outlines = [json.dumps(row.get("segmentation"), separators=(",", ":")).encode() for row in kept]
+        self._outlines = np.frombuffer(b"".join(outlines), np.uint8)
+        self._outline_ends = np.cumsum([0, *map(len, outlines)])
+        counts = np.bincount([places[row["image_id"]] for row in kept], minlength=len(self.image_ids))
+        self._ends = np.cumsum([0, *counts])
+        return len(annotations) - len(kept)
 
-def _box(annotation: dict, height: int, width: int) -> tuple[float, float, float, float] | None:
-    """xyxy px clipped to the image, or None where nothing of it is inside."""
-    try:
-        x, y, w, h = (float(value) for value in annotation["bbox"])
-    except (KeyError, TypeError, ValueError):
-        raise DataError(f"{_where(annotation)} has no bbox of four numbers") from None
-    left, top, right, bottom = max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))
-    return (left, top, right, bottom) if right - left >= 1 and bottom - top >= 1 else None
+    def _rows_of(self, index: int) -> NDArray[np.int64]:
+        """Places of an image's annotations in the arrays."""
+        index = range(len(self))[index]
+        return np.arange(self._ends[index], self._ends[index + 1])
 
-
-def _mask(annotation: dict, height: int, width: int) -> NDArray[np.bool_]:
-    """Decode polygons or run lengths, compressed or not; without a segmentation the box is the mask."""
-    outline = annotation.get("segmentation")
-    try:
-        if not outline:
-            return _filled_box(annotation, height, width)
-        if isinstance(outline, list):
-            if any(len(polygon) < 6 or len(polygon) % 2 for polygon in outline):
-                raise ValueError("a polygon needs at least three points of two numbers")
-            encoded = coco_mask.merge(coco_mask.frPyObjects(outline, height, width))
-        else:
-            if list(outline["size"]) != [height, width]:
-                raise ValueError(f"its mask is for {outline['size']} px, the image has {[height, width]}")
-            compressed = isinstance(outline["counts"], (str, bytes))
-            if not compressed and sum(outline["counts"]) != height * width:
-                raise ValueError("its run lengths do not add up to the image")
-            encoded = outline if compressed else coco_mask.frPyObjects(outline, height, width)
-        return coco_mask.decode(encoded).astype(np.bool_)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError(f"{_where(annotation)} has an unreadable segmentation: {error}") from error
-
-
-def _filled_box(annotation: dict, height: int, width: int) -> NDArray[np.bool_]:
-    mask = np.zeros((height, width), np.bool_)
-    box = _box(annotation, height, width)
-    if box is not None:
-        left, top, right, bottom = (round(side) for side in box)
+    def _mask(self, row: int, index: int, box: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
+        """(H, W) bool; without a segmentation the box is the mask."""
+        text = self._outlines[self._outline_ends[row] : self._outline_ends[row + 1]].tobytes()
+        try:
+            outline = json.loads(text)
+            if outline:
+                return decode_outline(outline, height, width)
+        except ValueError as error:
+            place = f"annotation {self._ids[row]} of image {self.image_ids[index]}"
+            raise DataError(f"{place} has an unreadable segmentation: {error}") from error
+        mask = np.zeros((height, width), np.bool_)
+        left, top, right, bottom = (round(float(side)) for side in box)
         mask[top:bottom, left:right] = True
-    return mask
+        return mask
 
 
-def _where(annotation: dict) -> str:
-    return f"annotation {annotation.get('id', '?')} of image {annotation['image_id']}"
+def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of any kind of picture; of 16 bits the upper eight."""
+    if picture.mode.startswith("I"):
+        grey = np.clip(np.asarray(picture).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.array(picture.convert("RGB"))

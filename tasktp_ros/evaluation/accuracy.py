@@ -8,7 +8,6 @@ off goes on with the jobs that are missing.
 import hashlib
 import json
 import multiprocessing
-import os
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from tasktp_ros.datasets.coco import CocoDataset
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
 from tasktp_ros.evaluation.speed import stage_gflops
 from tasktp_ros.evaluation.subsets import wrong_set
+from tasktp_ros.files import replacing
 from tasktp_ros.runtime.task_detector import TaskDetector
 
 BACKBONE = ("spatial_prior", "injector", "gates", "blocks", "extractor")
@@ -84,12 +84,8 @@ def _one_thread() -> None:
 def _run_and_write(work: tuple[Job, Path]) -> Job:
     job, folder = work
     result = run_job(job)
-    beside = folder / f".{job.name}.{os.getpid()}.part"
-    try:
+    with replacing(folder / job.name) as beside:
         beside.write_text(json.dumps(result))
-        os.replace(beside, folder / job.name)
-    finally:
-        beside.unlink(missing_ok=True)
     return job
 
 

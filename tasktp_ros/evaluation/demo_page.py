@@ -5,7 +5,6 @@ One file that needs no network.
 
 import base64
 import html
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tasktp_ros.files import replacing
 from tasktp_ros.runtime.drawing import Drawable, draw_instances, shade_pruned
 
 TASK_COLOURS = ("var(--one)", "var(--two)", "var(--three)")
@@ -109,9 +109,8 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Pic
         f"<style>{STYLE}</style><main>{''.join(body)}</main></html>\n"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
     return path
 
 

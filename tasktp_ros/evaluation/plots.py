@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.errors import DataError, InputError
+from tasktp_ros.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,14 +34,11 @@ def new_figure(width: float, height: float) -> "Figure":
 
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write a picture beside its file first; the ending of the name chooses the format."""
-    beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        figure.savefig(beside, dpi=130)
-        os.replace(beside, path)
+        with replacing(path) as beside:
+            figure.savefig(beside, dpi=130)
     except ValueError as error:
         raise InputError(f"cannot write {path}: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def plot_training(log: Path, path: Path) -> None:

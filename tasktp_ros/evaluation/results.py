@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tasktp_ros import __version__
+from tasktp_ros.files import replacing
 
 
 def provenance() -> dict[str, Any]:
@@ -35,12 +36,8 @@ def write_results(path: str | Path, report: dict[str, Any]) -> None:
     """Write a report beside its file first, so that a broken-off run leaves the last one."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as beside:
         beside.write_text(json.dumps(report, indent=1) + "\n")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _processor() -> str:

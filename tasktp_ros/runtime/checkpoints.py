@@ -1,7 +1,6 @@
 """A model is one safetensors file: weights, and everything needed to use them in its metadata."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tasktp_ros.errors import ModelError
+from tasktp_ros.files import replacing
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import InputSize
 from tasktp_ros.vision.sizes import build_detector, size_config
@@ -60,12 +60,9 @@ def save_model(path: str | Path, detector: Detector, card: ModelCard, dtype: tor
     """
     path = Path(path)
     tensors = {name: _stored(name, tensor, dtype) for name, tensor in detector.state_dict().items()}
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as beside:
         save_file(tensors, beside, metadata={"format": FORMAT, "card": json.dumps(asdict(card))})
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        beside.chmod(0o644)  # safetensors makes files that only their owner may read
 
 
 def load_model(path: str | Path) -> tuple[Detector, ModelCard]:

@@ -1,13 +1,13 @@
 """What a training leaves behind: a checkpoint that is whole or not there, and logs that a resumed run continues."""
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tasktp_ros.errors import DataError
+from tasktp_ros.files import replacing
 
 CHECKPOINT = "last.ckpt"
 LOG = "log.csv"
@@ -15,14 +15,10 @@ LOG = "log.csv"
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write `last.ckpt` beside the old one, then take its place."""
-    for left in folder.glob(f".{CHECKPOINT}.*.part"):  # by a process that was killed while it wrote
+    for left in folder.glob(f".part-*-{CHECKPOINT}"):  # by a process that was killed while it wrote
         left.unlink()
-    beside = folder / f".{CHECKPOINT}.{os.getpid()}.part"
-    try:
+    with replacing(folder / CHECKPOINT) as beside:
         torch.save(state, beside)
-        os.replace(beside, folder / CHECKPOINT)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
@@ -73,12 +69,10 @@ class Log:
             self._board.flush()
 
     def _rewrite(self) -> None:
-        beside = self.path.with_suffix(".part")
-        with beside.open("w", newline="") as file:
+        with replacing(self.path) as beside, beside.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows({name: value for name, value in row.items() if name} for row in self.rows)
-        os.replace(beside, self.path)
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

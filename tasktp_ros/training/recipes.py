@@ -1,13 +1,14 @@
 """Recipes: how each model that ships, and the paper's models, are trained. A recipe is a list of stages."""
 
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from tasktp_ros.datasets.augment import COCO_RECIPE, AugmentConfig
 from tasktp_ros.errors import InputError
 from tasktp_ros.training.detection_losses import SampleCounts
 from tasktp_ros.training.gate_losses import GATE_RECIPES, GateRecipe
 
-OBJECTIVES = ("labels", "detection", "gates")
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ def _rooms(
     zoomed, plain = AugmentConfig(scale=(0.9, 2.0)), AugmentConfig(scale=(0.7, 1.4))
     labels = Stage("labels", "labels", round(700 * share), batch=32, inputs=(small,), rate=1e-3, warm_up=100, clip=1.0,
                    augment=zoomed, counts=few)  # fmt: skip
-    boxes = replace(labels, name="boxes", objective="detection", steps=round(2600 * share), batch=16, rate=8e-4)
-    finish = replace(boxes, name="finish", steps=round(900 * share), inputs=(full,), rate=4e-4, augment=plain)
+    boxes = replace(labels, name="boxes", objective="detection", steps=round(2200 * share), batch=16, rate=8e-4)
+    finish = replace(boxes, name="finish", steps=round(600 * share), inputs=(full,), rate=4e-4, augment=plain)
     gates = Stage(
-        "gates", "gates", round(600 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
+        "gates", "gates", round(300 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
     )
     adapt = replace(finish, name="adapt", steps=round(600 * share), rate=1e-4)
     return (
@@ -137,9 +138,7 @@ def recipe_named(name: str) -> Recipe:
     Raises:
         InputError: unknown name.
     """
-    if name not in RECIPES:
-        raise InputError(f"unknown recipe {name!r}; expected one of {', '.join(RECIPES)}")
-    return RECIPES[name]
+    return _named(RECIPES, name, "recipe")
 
 
 def gate_recipe_named(name: str) -> GateRecipe:
@@ -148,6 +147,10 @@ def gate_recipe_named(name: str) -> GateRecipe:
     Raises:
         InputError: unknown name.
     """
-    if name not in GATE_RECIPES:
-        raise InputError(f"unknown gate configuration {name!r}; expected one of {', '.join(GATE_RECIPES)}")
-    return GATE_RECIPES[name]
+    return _named(GATE_RECIPES, name, "gate configuration")
+
+
+def _named(known: dict[str, Kind], name: str, what: str) -> Kind:
+    if name not in known:
+        raise InputError(f"unknown {what} {name!r}; expected one of {', '.join(known)}")
+    return known[name]

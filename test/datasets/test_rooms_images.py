@@ -79,7 +79,7 @@ def test_a_broken_off_set_does_not_load_and_continues_to_the_same_bytes(drawn, t
         write_image_set(wanted, workers=1)
     with pytest.raises(DataError, match="no annotations of split 'train'"):
         CocoDataset.open(tmp_path, "train")
-    assert not list(tmp_path.rglob("*.part")), "nothing half-written is left"
+    assert not list(tmp_path.rglob(".part-*")), "nothing half-written is left"
     monkeypatch.setattr(rooms_images, "_render_flat", original)
     write_image_set(wanted, workers=1)
     assert wanted.annotations.read_bytes() == drawn.annotations.read_bytes()

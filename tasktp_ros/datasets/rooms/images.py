@@ -6,7 +6,6 @@ appears when all flats are there, so a set that is not finished does not load, a
 
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from tasktp_ros.datasets.rooms.placement import Placed
 from tasktp_ros.datasets.rooms.render import Painter, View, load_mujoco
 from tasktp_ros.datasets.rooms.sensor import expose
 from tasktp_ros.errors import DataError
+from tasktp_ros.files import replacing
 from tasktp_ros.tasks.vocabulary import COCO, ROOMS
 
 VIEWS_PER_FLAT = 12
@@ -243,9 +243,5 @@ def _write_json(path: Path, content: Any) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write beside the file, then take its place."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as beside:
         beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

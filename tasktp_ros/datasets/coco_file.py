@@ -1,0 +1,91 @@
+"""Reads an annotation file in COCO's layout and checks everything about it that does not need the pictures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tasktp_ros.errors import DataError
+
+WHOLE, TEXT = "a whole number", "a text"
+FIELDS = {
+    "images": {"id": WHOLE, "file_name": TEXT, "height": WHOLE, "width": WHOLE},
+    "categories": {"id": WHOLE, "name": TEXT},
+    "annotations": {"image_id": WHOLE, "category_id": WHOLE},
+}
+DIFFERENT = (("images", "id"), ("categories", "id"), ("categories", "name"))
+
+
+def read_annotations(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The lists "images", "categories" and "annotations" of a file; their fields are there and of the right type.
+
+    Raises:
+        DataError: a file that is missing, no JSON, or not COCO's layout; names the entry.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"annotation file {path} does not exist") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"annotation file {path} is not readable JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"annotation file {path} must hold an object with images, annotations and categories")
+    found = {key: _entries(path, content, key) for key in FIELDS}
+    for key, field in DIFFERENT:
+        seen: set[Any] = set()
+        for entry in found[key]:
+            if entry[field] in seen:
+                raise DataError(f"annotation file {path} has {field} {entry[field]!r} twice in {key!r}")
+            seen.add(entry[field])
+    for entry in found["images"]:
+        if entry["height"] < 1 or entry["width"] < 1:
+            raise DataError(
+                f"annotation file {path}: image {entry['id']} has {entry['height']} x {entry['width']} px, expected at least 1 x 1"
+            )
+    return found
+
+
+def corners(annotation: dict[str, Any]) -> tuple[float, float, float, float]:
+    """xyxy px of an annotation's box, wherever it lies; raises DataError where there is none."""
+    try:
+        x, y, width, height = (float(value) for value in annotation["bbox"])
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{where(annotation)} has no bbox of four numbers") from None
+    return x, y, x + width, y + height
+
+
+def is_crowd(annotation: dict[str, Any]) -> bool:
+    """Whether an annotation is a region of many objects; raises DataError where that is neither 0 nor 1."""
+    value = annotation.get("iscrowd", 0)
+    if not isinstance(value, int) or value not in (0, 1):
+        raise DataError(f"{where(annotation)} has iscrowd {value!r}, expected 0 or 1")
+    return bool(value)
+
+
+def where(annotation: dict[str, Any]) -> str:
+    """The annotation's and its image's number, for complaints."""
+    return f"annotation {annotation.get('id', '?')} of image {annotation['image_id']}"
+
+
+def _entries(path: Path, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = content.get(key)
+    if not isinstance(entries, list):
+        raise DataError(f"annotation file {path} has no list {key!r}")
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise DataError(f"annotation file {path}: {key!r} holds {str(entry)[:40]!r}, expected objects")
+        for field, kind in FIELDS[key].items():
+            if field not in entry:
+                raise DataError(f"annotation file {path}: {_name(entry)} in {key!r} lacks {field!r}")
+            value = entry[field]
+            if kind is WHOLE and isinstance(value, float) and value.is_integer():
+                entry[field] = int(value)
+            elif not isinstance(value, int if kind is WHOLE else str):
+                raise DataError(
+                    f"annotation file {path}: {_name(entry)} in {key!r} has {field} {str(value)[:40]!r}, expected {kind}"
+                )
+    return entries
+
+
+def _name(entry: dict[str, Any]) -> str:
+    image = f" of image {str(entry['image_id'])[:40]}" if "image_id" in entry else ""
+    return f"entry {str(entry.get('id', '?'))[:40]}{image}"

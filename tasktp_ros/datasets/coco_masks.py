@@ -1,0 +1,89 @@
+"""COCO's outlines of objects: polygons, and run lengths with or without compression.
+
+pycocotools trusts what it decodes: run lengths that end too early leave memory in the mask as it was, and a polygon that
+reaches far out ends the process. So everything is checked first.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+FARTHEST = 100_000.0
+"""Largest coordinate of a polygon, px."""
+
+
+def check_outline(outline: Any, height: int, width: int) -> None:
+    """Refuse an outline that cannot be decoded for an image of `height` x `width` px.
+
+    Args:
+        outline: a list of polygons [x1, y1, x2, y2, ...], or {"size": [height, width], "counts": run lengths}.
+
+    Raises:
+        ValueError: with what is wrong about it.
+    """
+    if isinstance(outline, list):
+        for polygon in outline:
+            _check_polygon(polygon)
+    elif isinstance(outline, dict) and "size" in outline and "counts" in outline:
+        if not isinstance(outline["size"], list) or outline["size"] != [height, width]:
+            raise ValueError(f"its mask is for {outline['size']} px, the image has {[height, width]}")
+        _check_runs(outline["counts"], height * width)
+    else:
+        raise ValueError("it is neither a list of polygons nor an object with size and counts")
+
+
+def decode_outline(outline: Any, height: int, width: int) -> NDArray[np.bool_]:
+    """(H, W) bool mask of an outline; raises ValueError as :func:`check_outline` does."""
+    check_outline(outline, height, width)
+    if isinstance(outline, list):
+        encoded = coco_mask.merge(coco_mask.frPyObjects(outline, height, width))
+    else:
+        compressed = isinstance(outline["counts"], (str, bytes))
+        encoded = outline if compressed else coco_mask.frPyObjects(outline, height, width)
+    return coco_mask.decode(encoded).astype(np.bool_)
+
+
+def _check_polygon(polygon: Any) -> None:
+    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+        raise ValueError("a polygon needs at least three points of two numbers")
+    try:
+        points = np.asarray(polygon, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a polygon's points must be numbers: {error}") from error
+    if points.ndim != 1 or not np.isfinite(points).all():
+        raise ValueError("a polygon's points must be finite numbers")
+    if np.abs(points).max() > FARTHEST:
+        raise ValueError(f"a polygon reaches farther than {FARTHEST:.0f} px")
+
+
+def _check_runs(counts: Any, pixels: int) -> None:
+    if isinstance(counts, (str, bytes)):
+        runs = _decompress(counts)
+    elif isinstance(counts, list) and all(type(count) is int for count in counts):
+        runs = np.array(counts, dtype=object)
+    else:
+        raise ValueError("its run lengths must be whole numbers or a compressed text")
+    if not len(runs) or min(runs) < 0 or sum(int(run) for run in runs) != pixels:
+        raise ValueError("its run lengths do not add up to the image")
+
+
+def _decompress(text: str | bytes) -> NDArray[np.int64]:
+    """Run lengths from COCO's text: five bits a character, lowest first; from the fourth on relative to two before."""
+    try:
+        codes = np.frombuffer(text.encode("ascii") if isinstance(text, str) else text, np.uint8).astype(np.int64) - 48
+    except UnicodeEncodeError:
+        codes = np.array([-1])
+    if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        raise ValueError("its compressed run lengths are damaged")
+    last = np.flatnonzero(codes & 32 == 0)
+    first = np.concatenate([[0], last[:-1] + 1])
+    places = np.arange(len(codes)) - np.repeat(first, last - first + 1)
+    if places.max() > 6:
+        raise ValueError("its compressed run lengths are damaged")
+    runs = np.add.reduceat((codes & 31) << (5 * places), first)
+    runs -= np.where(codes[last] & 16, np.int64(1) << (5 * (last - first + 1)), 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs
