@@ -27,6 +27,7 @@ from rclpy.signals import SignalHandlerOptions
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.frames import Frame, FrameSource, open_source
 from tasktp_ros.errors import DataError
+from tasktp_ros.files import replacing
 from tasktp_ros.nodes.replay_book import ReplayBook, SentFrame
 
 RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -307,10 +308,9 @@ def message_class(name: str) -> Any:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file beside its place, then move it there."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(beside, path)
+        with replacing(path) as beside:
+            beside.write_text(json.dumps(content, indent=1) + "\n")
     except OSError as error:
         print(f"player: the summary {path} cannot be written: {error.strerror}", file=sys.stderr)
