@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.datasets.coco import Sample
+from tasktp_ros.vision.image import InputSize, frame_for
 
 PADDING = (124, 116, 104)
 """The mean colour, RGB."""
@@ -59,14 +60,8 @@ def augment(sample: Sample, size: tuple[int, int], random: np.random.Generator, 
     mirrored = bool(random.random() < config.flip)
 
     picture = _resized(sample.image[seen], content, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    picture = recolour(picture, random, config)
-    image = np.empty((height, width, 3), np.uint8)
-    image[:] = PADDING
-    image[: content[0], : content[1]] = picture[:, ::-1] if mirrored else picture
-    masks = np.zeros((len(sample.masks), height, width), np.bool_)
-    for target, mask in zip(masks, sample.masks, strict=True):
-        part = _resized(mask[seen].astype(np.uint8), content, cv2.INTER_NEAREST)
-        target[: content[0], : content[1]] = part[:, ::-1] if mirrored else part
+    image = _placed(recolour(picture, random, config), size, mirrored)
+    masks = _masks(sample.masks, seen, content, size, mirrored)
     boxes = boxes_around(masks)
     sides = boxes[:, 2:] - boxes[:, :2]
     kept = (
@@ -75,6 +70,21 @@ def augment(sample: Sample, size: tuple[int, int], random: np.random.Generator, 
         else sides[:, 0] > 0
     )
     return Sample(sample.image_id, image, boxes[kept], sample.labels[kept], masks[kept], sample.crowd[kept])
+
+
+def resize_for(sample: Sample, size: InputSize) -> Sample:
+    """A sample as a network of this input size gets its image: scaled to fit, padded at the right and bottom to
+    multiples of 32. Nothing is drawn and nothing is dropped; boxes are scaled as they are.
+    """
+    height, width = sample.image.shape[:2]
+    frame = frame_for(height, width, size)
+    whole = (slice(0, height), slice(0, width))
+    smaller = frame.content[0] < height
+    picture = _resized(sample.image, frame.content, cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    factor = np.array((frame.content[1] / width, frame.content[0] / height) * 2, np.float32)
+    masks = _masks(sample.masks, whole, frame.content, frame.padded, False)
+    image = _placed(picture, frame.padded, False)
+    return Sample(sample.image_id, image, sample.boxes * factor, sample.labels, masks, sample.crowd)
 
 
 def recolour(picture: NDArray[np.uint8], random: np.random.Generator, config: AugmentConfig) -> NDArray[np.uint8]:
@@ -107,3 +117,22 @@ def boxes_around(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def _resized(array: NDArray[np.uint8], size: tuple[int, int], how: int) -> NDArray[np.uint8]:
     return array if array.shape[:2] == size else cv2.resize(array, size[::-1], interpolation=how)
+
+
+def _placed(picture: NDArray[np.uint8], size: tuple[int, int], mirrored: bool) -> NDArray[np.uint8]:
+    """A picture at the top left of a canvas of the mean colour."""
+    image = np.empty((*size, 3), np.uint8)
+    image[:] = PADDING
+    image[: picture.shape[0], : picture.shape[1]] = picture[:, ::-1] if mirrored else picture
+    return image
+
+
+def _masks(
+    masks: NDArray[np.bool_], seen: tuple[slice, slice], content: tuple[int, int], size: tuple[int, int], mirrored: bool
+) -> NDArray[np.bool_]:
+    """The seen part of masks (M, H, W), resized to `content`, at the top left of canvases of `size`."""
+    placed = np.zeros((len(masks), *size), np.bool_)
+    for target, mask in zip(placed, masks, strict=True):
+        part = _resized(mask[seen].astype(np.uint8), content, cv2.INTER_NEAREST)
+        target[: content[0], : content[1]] = part[:, ::-1] if mirrored else part
+    return placed

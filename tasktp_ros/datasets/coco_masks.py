@@ -1,7 +1,7 @@
 """COCO's outlines of objects: polygons, and run lengths with or without compression.
 
 pycocotools trusts what it decodes: run lengths that end too early leave memory in the mask as it was, and a polygon that
-reaches far out ends the process. So everything is checked first.
+reaches far out ends the process. So outlines are checked first, and run lengths decoded here.
 """
 
 from typing import Any
@@ -24,25 +24,25 @@ def check_outline(outline: Any, height: int, width: int) -> None:
         ValueError: with what is wrong about it.
     """
     if isinstance(outline, list):
-        for polygon in outline:
-            _check_polygon(polygon)
-    elif isinstance(outline, dict) and "size" in outline and "counts" in outline:
-        if not isinstance(outline["size"], list) or outline["size"] != [height, width]:
-            raise ValueError(f"its mask is for {outline['size']} px, the image has {[height, width]}")
-        _check_runs(outline["counts"], height * width)
+        _check_polygons(outline)
     else:
-        raise ValueError("it is neither a list of polygons nor an object with size and counts")
+        _runs(outline, height, width)
 
 
 def decode_outline(outline: Any, height: int, width: int) -> NDArray[np.bool_]:
     """(H, W) bool mask of an outline; raises ValueError as :func:`check_outline` does."""
-    check_outline(outline, height, width)
     if isinstance(outline, list):
-        encoded = coco_mask.merge(coco_mask.frPyObjects(outline, height, width))
-    else:
-        compressed = isinstance(outline["counts"], (str, bytes))
-        encoded = outline if compressed else coco_mask.frPyObjects(outline, height, width)
-    return coco_mask.decode(encoded).astype(np.bool_)
+        _check_polygons(outline)
+        return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outline, height, width))).astype(np.bool_)
+    runs = _runs(outline, height, width)
+    inside = np.zeros(len(runs), np.bool_)
+    inside[1::2] = True
+    return np.repeat(inside, runs).reshape(width, height).T
+
+
+def _check_polygons(polygons: list[Any]) -> None:
+    for polygon in polygons:
+        _check_polygon(polygon)
 
 
 def _check_polygon(polygon: Any) -> None:
@@ -58,15 +58,22 @@ def _check_polygon(polygon: Any) -> None:
         raise ValueError(f"a polygon reaches farther than {FARTHEST:.0f} px")
 
 
-def _check_runs(counts: Any, pixels: int) -> None:
+def _runs(outline: Any, height: int, width: int) -> NDArray[np.int64]:
+    """Run lengths down the columns, in turns outside and inside the object."""
+    if not isinstance(outline, dict) or "size" not in outline or "counts" not in outline:
+        raise ValueError("it is neither a list of polygons nor an object with size and counts")
+    if outline["size"] != [height, width]:
+        raise ValueError(f"its mask is for {outline['size']} px, the image has {[height, width]}")
+    counts, pixels = outline["counts"], height * width
     if isinstance(counts, (str, bytes)):
         runs = _decompress(counts)
-    elif isinstance(counts, list) and all(type(count) is int for count in counts):
-        runs = np.array(counts, dtype=object)
+    elif isinstance(counts, list) and all(type(count) is int and 0 <= count <= pixels for count in counts):
+        runs = np.array(counts, np.int64)
     else:
-        raise ValueError("its run lengths must be whole numbers or a compressed text")
-    if not len(runs) or min(runs) < 0 or sum(int(run) for run in runs) != pixels:
+        raise ValueError("its run lengths must be compressed text, or whole numbers that fit into the image")
+    if not len(runs) or runs.min() < 0 or runs.sum() != pixels:
         raise ValueError("its run lengths do not add up to the image")
+    return runs
 
 
 def _decompress(text: str | bytes) -> NDArray[np.int64]:

@@ -5,8 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasktp_ros.datasets.augment import COCO_RECIPE, NO_AUGMENT, PADDING, AugmentConfig, augment, boxes_around
+from tasktp_ros.datasets.augment import (
+    COCO_RECIPE,
+    NO_AUGMENT,
+    PADDING,
+    AugmentConfig,
+    augment,
+    boxes_around,
+    resize_for,
+)
 from tasktp_ros.datasets.coco import Sample
+from tasktp_ros.vision.image import InputSize
 
 RED = (250, 10, 10)
 
@@ -80,3 +89,24 @@ def test_types_are_the_data_sets(config):
         np.int64,
         np.bool_,
     )
+
+
+@pytest.mark.parametrize("size", [InputSize(48, 64), InputSize(90, 120), InputSize(60, 80)])
+def test_resizing_for_a_network_keeps_everything_and_is_the_same_twice(size):
+    source = sample_of((10, 12, 40, 30), (50, 5, 51, 6))
+    sample, again = resize_for(source, size), resize_for(source, size)
+    assert sample.image.shape == (size.short + -size.short % 32, size.long + -size.long % 32, 3)
+    assert np.array_equal(sample.image, again.image) and np.array_equal(sample.masks, again.masks)
+    factor = size.short / 60
+    assert np.allclose(sample.boxes, source.boxes * factor) and sample.labels.tolist() == [0, 1]
+    assert np.abs(boxes_around(sample.masks)[0] - sample.boxes[0]).max() <= 1
+    assert not sample.masks[:, size.short :].any() and tuple(sample.image[-1, -1]) == (
+        PADDING if size.short % 32 else (40, 40, 40)
+    )
+
+
+def test_crowds_stay_crowds_and_labels_stay_with_their_masks():
+    source = replace(sample_of((2, 2, 38, 58), (42, 2, 78, 58)), crowd=np.array([True, False]))
+    for seed in range(30):
+        sample = augment(source, (48, 64), np.random.default_rng(seed), AugmentConfig())
+        assert sample.crowd.tolist() == [label == 0 for label in sample.labels]

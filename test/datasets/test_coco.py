@@ -54,6 +54,9 @@ def test_an_image_with_its_objects(tmp_path):
     assert sample.image.shape == (HEIGHT, WIDTH, 3) and sample.image.dtype == np.uint8
     again = pickle.loads(pickle.dumps(dataset))[0]
     assert np.array_equal(again.masks, sample.masks)
+    assert np.array_equal(dataset[-1].masks, sample.masks)
+    with pytest.raises(IndexError):
+        dataset[1]
 
 
 def test_run_lengths_compressed_or_not_are_the_same_mask(tmp_path):
@@ -79,6 +82,47 @@ def test_pictures_of_every_kind_become_rgb(mode, tmp_path):
     )
     sample = write(tmp_path, image=picture, name="a.jpg" if mode in ("L", "CMYK") else "a.png")[0]
     assert sample.image.shape == (HEIGHT, WIDTH, 3) and sample.image.dtype == np.uint8
+
+
+def test_of_sixteen_bits_the_upper_eight_are_seen(tmp_path):
+    ramp = (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) * 109).astype(np.uint16)
+    sample = write(tmp_path, image=Image.fromarray(ramp), name="a.png")[0]
+    assert np.array_equal(sample.image[..., 1], ramp >> 8)
+
+
+def test_a_cameras_note_on_turning_the_picture_is_not_followed(tmp_path):
+    picture = Image.fromarray(np.full((HEIGHT, WIDTH, 3), 128, np.uint8))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    dataset = write(tmp_path, annotation())
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    assert dataset[0].image.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_annotations_in_any_order_find_their_image(tmp_path):
+    images = [{"id": number, "file_name": "a.jpg", "height": HEIGHT, "width": WIDTH} for number in (9, 4, 2)]
+    order = [(2, 1), (9, 3), (2, 3), (9, 1)]
+    rows = [annotation(id=i, image_id=image, category_id=category) for i, (image, category) in enumerate(order)]
+    dataset = write(tmp_path, *rows, images=images)
+    assert [dataset[i].labels.tolist() for i in range(3)] == [[1, 0], [], [0, 1]]
+    assert [dataset.labels_of(i).tolist() for i in range(3)] == [[1, 0], [], [0, 1]]
+    assert [dataset[i].image_id for i in range(3)] == [9, 4, 2]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_compressed_run_lengths_of_any_mask_are_read(seed, tmp_path):
+    random = np.random.default_rng(seed)
+    mask = np.asfortranarray(random.random((HEIGHT, WIDTH)) < (0.02, 0.3, 0.5, 0.9, 0.0)[seed], dtype=np.uint8)
+    outline = {"size": [HEIGHT, WIDTH], "counts": coco_mask.encode(mask)["counts"].decode()}
+    assert np.array_equal(write(tmp_path, annotation(segmentation=outline))[0].masks[0], mask.astype(bool))
+
+
+def test_pictures_that_are_missing_are_counted(tmp_path):
+    images = [
+        {"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in enumerate(("a.jpg", "b.jpg"))
+    ]
+    dataset = write(tmp_path, annotation(image_id=0), images=images)
+    assert dataset.check() == {"images": 2, "missing": 1, "annotations": 1, "left_out": 0}
 
 
 def test_an_image_without_objects(tmp_path):
@@ -116,7 +160,17 @@ def test_categories_outside_the_vocabulary_are_left_out_and_counted(tmp_path):
         ([[1, 2, 3, 4]], "at least three points"),
         ([[1, 2, 3, 4, 5, 6, 7]], "at least three points"),
         ({"size": [5, 5], "counts": [25]}, "mask is for"),
+        ([None], "at least three points"),
+        ([["a"] * 6], "must be numbers"),
+        ([[0, 0, float("nan"), 0, 5, 5]], "finite"),
+        ([[0, 0, 1e9, 0, 1e9, 1e9]], "reaches farther"),
         ({"size": [HEIGHT, WIDTH], "counts": [5, 5]}, "do not add up"),
+        ({"size": [HEIGHT, WIDTH], "counts": [-5, 605]}, "fit into the image"),
+        ({"size": [HEIGHT, WIDTH], "counts": [0.5, 599.5]}, "whole numbers that fit"),
+        ({"size": [HEIGHT, WIDTH], "counts": "12"}, "do not add up"),
+        ({"size": [HEIGHT, WIDTH], "counts": ""}, "damaged"),
+        ({"size": [HEIGHT, WIDTH], "counts": "~~zz!"}, "damaged"),
+        ({"size": [HEIGHT, WIDTH], "counts": "é"}, "damaged"),
         ({"counts": "abc"}, "unreadable segmentation"),
         ("polygon", "unreadable segmentation"),
     ],
@@ -157,6 +211,23 @@ def test_broken_annotation_files(tmp_path):
         write(tmp_path, images=[{"id": 1, "file_name": "a.jpg", "width": 3}])
     with pytest.raises(DataError, match="annotation 7 is of image 5, which the file lacks"):
         write(tmp_path, annotation(image_id=5))
+    image = {"id": 1, "file_name": "a.jpg", "height": HEIGHT, "width": WIDTH}
+    with pytest.raises(DataError, match="entry 1 in 'images' has height 'None', expected a whole number"):
+        write(tmp_path, images=[image | {"height": None}])
+    with pytest.raises(DataError, match="has id 1 twice in 'images'"):
+        write(tmp_path, images=[image, image])
+    with pytest.raises(DataError, match=r"image 1 has 0 x 30 px"):
+        write(tmp_path, images=[image | {"height": 0}])
+    with pytest.raises(DataError, match="has name 'cup' twice in 'categories'"):
+        write(tmp_path, categories=[{"id": 1, "name": "cup"}, {"id": 2, "name": "cup"}])
+    with pytest.raises(DataError, match=r"entry 7 of image \[1\] in 'annotations' has image_id"):
+        write(tmp_path, annotation(image_id=[1]))
+    with pytest.raises(DataError, match="annotation 7 of image 1 has iscrowd '0'"):
+        write(tmp_path, annotation(iscrowd="0"))
+    write(tmp_path, annotation())
+    for names in ("cup", ["cup", "cup"]):
+        with pytest.raises(DataError, match="list of different names"):
+            CocoDataset(tmp_path, tmp_path / "all.json", names)
     with pytest.raises(DataError, match="annotation 7 of image 1 has no bbox"):
         write(tmp_path, annotation(bbox=[1, 2, 3]))[0]
 
