@@ -6,7 +6,6 @@ no frame is dropped and scores do not depend on speed. A rate instead behaves li
 
 import importlib
 import json
-import os
 import struct
 import sys
 import threading
