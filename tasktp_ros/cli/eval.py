@@ -1,8 +1,11 @@
 """Measure box and mask AP on category subsets, with the kept tokens beside it, against the dense model."""
 
 import argparse
+import contextlib
 import json
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
-    parser.add_argument("--parts", type=Path, help="keep finished passes in this folder and go on from them")
+    parser.add_argument("--parts", type=Path, help="keep finished passes in this folder and go on from them (default: with "
+                        "--output, a folder beside it until the report is written)")  # fmt: skip
     parser.add_argument("--output", type=Path, help="write the report with machine and command to this file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
@@ -41,32 +45,68 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from tasktp_ros.datasets.coco import CocoDataset
-    from tasktp_ros.evaluation.accuracy import Job, Plan, run_jobs
+    from tasktp_ros.evaluation.accuracy import Job, Plan, run_jobs, stamped
     from tasktp_ros.evaluation.accuracy_report import build_report
+    from tasktp_ros.evaluation.detect_set import MOST_DETECTIONS, SCORE_THRESHOLD
     from tasktp_ros.evaluation.results import provenance, write_results
     from tasktp_ros.runtime.models import open_model
 
-    card = open_model(arguments.model)[1]
+    network, card = open_model(arguments.model)
+    gated = bool(network.backbone.reducer.gated_blocks())
+    if arguments.sweep and not gated:
+        raise InputError(f"--sweep needs gates, and {arguments.model} has none")
     dataset = CocoDataset.open(arguments.data, arguments.split, card.vocabulary)
+    if not len(dataset):
+        raise InputError(f"{dataset.file} has no images to evaluate on")
     if arguments.dense and open_model(arguments.dense)[1].vocabulary != card.vocabulary:
         raise InputError(f"{arguments.dense} and {arguments.model} have different vocabularies and cannot be compared")
     images = min(arguments.images, len(dataset))
-    method = Job(arguments.model, str(arguments.data), arguments.split, images, device=arguments.device,
-                 precision=arguments.precision)  # fmt: skip
-    plan = Plan(method, arguments.dense, _subsets(arguments, card.vocabulary), tuple(arguments.sweep))
+    method = stamped(Job(arguments.model, str(arguments.data), arguments.split, images, device=arguments.device,
+                         precision=arguments.precision))  # fmt: skip
+    dense = stamped(replace(method, model=arguments.dense)) if arguments.dense else None
+    plan = Plan(method, dense, _subsets(arguments, card.vocabulary), tuple(arguments.sweep), gated)
     jobs = plan.jobs(len(card.vocabulary))
-    with tempfile.TemporaryDirectory() as scratch:
-        parts = arguments.parts or Path(scratch)
+    with _parts(arguments) as parts:
         with tqdm(total=len(set(jobs)) * images, unit="image", desc="evaluate", disable=None, leave=False) as bar:
             for _ in run_jobs(jobs, parts, arguments.workers):
                 bar.update(images)
         report = build_report(plan, dataset, parts)
-    report = provenance() | {"model": card.name, "method": card.method, "dense": arguments.dense, "data": arguments.data.name,
-                             "split": arguments.split, "seed": arguments.seed} | report  # fmt: skip
-    if arguments.output:
-        write_results(arguments.output, report)
+        report = provenance() | {"model": card.name, "method": card.method, "dense": arguments.dense,
+                                 "data": arguments.data.name, "split": arguments.split, "seed": arguments.seed,
+                                 "setting": {"workers": arguments.workers, "device": arguments.device,
+                                             "precision": arguments.precision, "score_threshold": SCORE_THRESHOLD,
+                                             "max_detections": MOST_DETECTIONS}} | report  # fmt: skip
+        if arguments.output:
+            write_results(arguments.output, report)
     print(json.dumps(report, indent=1) if arguments.json else table(report))
     return 0
+
+
+@contextlib.contextmanager
+def _parts(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Folder of the finished passes. One that was not asked for is removed when the report is written.
+
+    Raises:
+        InputError: a folder that cannot be made, told before hours of work.
+    """
+    given, output = arguments.parts, arguments.output
+    if output and output.is_dir():
+        raise InputError(f"--output must name a file, and {output} is a folder")
+    folder = given or (output.with_name(f"{output.name}.parts") if output else Path(tempfile.mkdtemp()))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}") from error
+    finished = False
+    try:
+        yield folder
+        finished = True
+    finally:
+        if not given and (finished or not output):
+            for part in folder.glob("*.json"):
+                part.unlink()
+            with contextlib.suppress(OSError):  # something else lies in it
+                folder.rmdir()
 
 
 def _subsets(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> dict[str, list[tuple[str, ...]]]:

@@ -79,16 +79,7 @@ class CocoDataset(Dataset[Sample]):
         Raises:
             DataError: not found; lists where it was looked for.
         """
-        root = Path(root)
-        names = (split, f"{split}2017")
-        files = [folder / f"instances_{name}.json" for name in names for folder in (root / "annotations", root)]
-        folders = [folder / name for name in names for folder in (root, root / "images")]
-        file = next((path for path in files if path.is_file()), None)
-        folder = next((path for path in folders if path.is_dir()), None)
-        if file is None or folder is None:
-            looked = ", ".join(str(path) for path in (files if file is None else folders))
-            raise DataError(f"no {'annotations' if file is None else 'images'} of split {split!r}; looked for {looked}")
-        return cls(folder, file, vocabulary)
+        return cls(*find_split(root, split), vocabulary)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -203,6 +194,20 @@ class CocoDataset(Dataset[Sample]):
         left, top, right, bottom = (round(float(side)) for side in box)
         mask[top:bottom, left:right] = True
         return mask
+
+
+def find_split(root: str | Path, split: str) -> tuple[Path, Path]:
+    """Folder of the pictures and annotation file of a split; raises DataError as :meth:`CocoDataset.open` does."""
+    root = Path(root)
+    names = (split, f"{split}2017")
+    files = [folder / f"instances_{name}.json" for name in names for folder in (root / "annotations", root)]
+    folders = [folder / name for name in names for folder in (root, root / "images")]
+    file = next((path for path in files if path.is_file()), None)
+    folder = next((path for path in folders if path.is_dir()), None)
+    if file is None or folder is None:
+        looked = ", ".join(str(path) for path in (files if file is None else folders))
+        raise DataError(f"no {'annotations' if file is None else 'images'} of split {split!r}; looked for {looked}")
+    return folder, file
 
 
 def _rgb(picture: Image.Image) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Reads an annotation file in COCO's layout and checks everything about it that does not need the pictures."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,10 @@ def corners(annotation: dict[str, Any]) -> tuple[float, float, float, float]:
         x, y, width, height = (float(value) for value in annotation["bbox"])
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{where(annotation)} has no bbox of four numbers") from None
-    return x, y, x + width, y + height
+    found = (x, y, x + width, y + height)
+    if not all(map(math.isfinite, found)):
+        raise DataError(f"{where(annotation)} has no bbox of four finite numbers")
+    return found
 
 
 def is_crowd(annotation: dict[str, Any]) -> bool:

@@ -2,14 +2,19 @@
 categories, once as it is and once restricted to them, since part of any gain is only that fewer classes are asked for.
 
 Every pass over the images is a job of its own, whose result is written beside and renamed; an evaluation that was broken
-off goes on with the jobs that are missing.
+off goes on with the jobs that are missing. A result belongs to the very files it was made from: should the model be
+written anew, by a training that goes on, nothing of the old one is used.
 """
 
 import hashlib
+import itertools
 import json
 import multiprocessing
+import signal
 import statistics
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.datasets.coco import CocoDataset, find_split
+from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
+from tasktp_ros.evaluation.processes import ProcessError
 from tasktp_ros.evaluation.speed import stage_gflops
 from tasktp_ros.evaluation.subsets import wrong_set
 from tasktp_ros.files import replacing
+from tasktp_ros.runtime.models import weight_folders
 from tasktp_ros.runtime.task_detector import TaskDetector
 
 BACKBONE = ("spatial_prior", "injector", "gates", "blocks", "extractor")
@@ -39,6 +47,7 @@ class Job:
         wrong_size: instead of `categories`, as many that are not on the image, drawn per image; 0 = no.
         threshold: of the gates.
         device, precision: as `TaskDetector.load`.
+        files: which files the model and the annotations were when the evaluation was planned; from :func:`stamped`.
     """
 
     model: str
@@ -50,26 +59,53 @@ class Job:
     threshold: float = 0.5
     device: str = "auto"
     precision: str = "auto"
+    files: str = ""
 
     @property
     def name(self) -> str:
-        """Name of the result's file; differs when anything of the job, or the model's file, does."""
-        stamp = Path(self.model).stat().st_mtime_ns if Path(self.model).is_file() else 0
-        return hashlib.sha256(json.dumps([asdict(self), stamp]).encode()).hexdigest()[:20] + ".json"
+        """Name of the result's file; differs when anything of the job, or of its files, does."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:20] + ".json"
+
+
+def stamped(job: Job) -> Job:
+    """The job with the mark of the files that its model and annotations are now."""
+    shipped = [folder / f"{job.model}.safetensors" for folder in weight_folders()]
+    model = next((path for path in (Path(job.model), *shipped) if path.is_file()), None)
+    marks = []
+    for path in [find_split(job.data, job.split)[1], *([model] if model else [])]:
+        state = path.stat()
+        marks.append([str(path.resolve()), state.st_size, state.st_mtime_ns])
+    return replace(job, files=hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:20])
 
 
 def run_jobs(jobs: Sequence[Job], folder: Path, workers: int) -> Iterator[Job]:
-    """Do the jobs whose result is not in `folder` yet; yields each when it is there."""
+    """Do the jobs whose result is not in `folder` yet; yields each when it is there.
+
+    Raises:
+        ProcessError: a worker process was ended from outside.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     unique = list(dict.fromkeys(jobs))
     missing = [job for job in unique if not (folder / job.name).is_file()]
     yield from (job for job in unique if job not in missing)
     if workers < 2 or len(missing) < 2:
         for job in missing:
-            yield _run_and_write((job, folder))
+            yield _run_and_write(job, folder)
         return
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(missing)), _one_thread) as pool:
-        yield from pool.imap_unordered(_run_and_write, [(job, folder) for job in missing])
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker) as pool:
+        try:
+            for done in as_completed([pool.submit(_run_and_write, job, folder) for job in missing]):
+                yield done.result()
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise ProcessError("a worker process was ended from outside, perhaps for want of memory; "
+                                   "run the command again to go on") from None  # fmt: skip
+            raise
 
 
 def result_of(job: Job, folder: Path) -> dict[str, Any]:
@@ -77,13 +113,16 @@ def result_of(job: Job, folder: Path) -> dict[str, Any]:
     return json.loads((folder / job.name).read_text())
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    """One thread; and Ctrl-C ends a worker without a word, the parent says what there is to say."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _run_and_write(work: tuple[Job, Path]) -> Job:
-    job, folder = work
+def _run_and_write(job: Job, folder: Path) -> Job:
     result = run_job(job)
+    if job.files and stamped(job).files != job.files:
+        raise DataError(f"{job.model} or the annotations were written anew during the evaluation; run it again")
     with replacing(folder / job.name) as beside:
         beside.write_text(json.dumps(result))
     return job
@@ -111,7 +150,10 @@ def run_job(job: Job) -> dict[str, Any]:
         detections += as_results(found, dataset.image_ids[index], dataset.category_ids)
         images.append({"id": dataset.image_ids[index], "kept": found.kept, "target": bool(wanted & present)})
         timings.append(found.timings)
-    stages = {name: round(statistics.median(t.get(name, 0.0) for t in timings), 3) for name in timings[0]}
+    stages = {
+        name: round(statistics.median(timing.get(name, 0.0) for timing in timings), 3)
+        for name in dict.fromkeys(itertools.chain(*timings))
+    }
     counted = [
         _backbone_gflops(detector, dataset, index) for index in indices[:: max(1, len(indices) // COUNTED_IMAGES)]
     ]
@@ -129,15 +171,17 @@ class Plan:
 
     Attributes:
         method: the job of the gated (or any) model without a task set; its other settings hold for all jobs.
-        dense: name or file of the dense model to compare with; "" = none.
+        dense: the same job of the dense model to compare with; None = no comparison.
         subsets: per size the sets, as drawn by `subsets.draw_subsets`.
         thresholds: gate thresholds of the sweep.
+        gated: the method has gates, so that a wrong task is of interest.
     """
 
     method: Job
-    dense: str
+    dense: Job | None
     subsets: dict[str, list[tuple[str, ...]]]
     thresholds: tuple[float, ...] = ()
+    gated: bool = True
 
     def with_set(self, chosen: tuple[str, ...], whole: int) -> Job:
         """The method's pass under a set; the whole vocabulary is "all"."""
@@ -151,8 +195,8 @@ class Plan:
                 job = self.with_set(chosen, whole)
                 found.append(job)
                 if self.dense:
-                    found += [replace(self.method, model=self.dense), replace(job, model=self.dense)]
-            if len(sets[0]) < whole:
+                    found += [self.dense, replace(self.dense, categories=job.categories)]
+            if self.gated and len(sets[0]) < whole:
                 found.append(self.wrong(len(sets[0])))
         found += [replace(job, threshold=t) for t in self.thresholds for job in self.swept(whole)]
         return found

@@ -29,7 +29,7 @@ def build_report(plan: Plan, dataset: CocoDataset, folder: Path) -> dict[str, An
         of_size = [_entry(plan, truth, folder, size, chosen, whole) for chosen in sets]
         entries += of_size
         means[size] = _mean(of_size)
-        if len(sets[0]) < whole:
+        if plan.gated and len(sets[0]) < whole:
             wrong = result_of(plan.wrong(len(sets[0])), folder)
             means[size]["kept_wrong_task"] = _kept(wrong["images"])["kept"]
     sweep = [
@@ -51,8 +51,8 @@ def _entry(plan: Plan, truth: Truth, folder: Path, size: str, chosen: tuple[str,
     job = plan.with_set(chosen, whole)
     entry: dict[str, Any] = {"size": size, "categories": list(chosen), "method": _scores(truth, job, folder, chosen)}
     if plan.dense:
-        entry["dense"] = _scores(truth, replace(plan.method, model=plan.dense), folder, chosen)
-        entry["dense_restricted"] = _scores(truth, replace(job, model=plan.dense), folder, chosen)
+        entry["dense"] = _scores(truth, plan.dense, folder, chosen)
+        entry["dense_restricted"] = _scores(truth, replace(plan.dense, categories=job.categories), folder, chosen)
         for kind in ("box", "mask"):
             entry[f"{kind}_AP_difference"] = round(
                 entry["method"][kind]["AP"] - entry["dense_restricted"][kind]["AP"], 2

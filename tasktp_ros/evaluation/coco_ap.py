@@ -1,4 +1,8 @@
-"""COCO's average precision by pycocotools, for boxes and masks, also on a subset of the categories."""
+"""COCO's average precision by pycocotools, for boxes and masks, also on a subset of the categories.
+
+pycocotools needs fields that files in COCO's layout often lack, and takes an annotation numbered 0, or one whose number
+occurs twice, for not found. So the truth is completed and numbered anew before it sees it.
+"""
 
 import contextlib
 import io
@@ -11,17 +15,29 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.datasets.coco_file import corners, is_crowd, read_annotations, where
+from tasktp_ros.datasets.coco_masks import check_outline, decode_outline
+from tasktp_ros.errors import DataError
 
 NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 KINDS = {"box": "bbox", "mask": "segm"}
 
 
 class Truth:
-    """A data set's annotations as pycocotools holds them; made once, asked often."""
+    """A data set's annotations as pycocotools holds them; made once, asked often.
+
+    Raises:
+        DataError: an annotation that cannot be decoded.
+    """
 
     def __init__(self, dataset: CocoDataset) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.coco = COCO(str(dataset.file))
+        content = read_annotations(dataset.file)
+        sides = {row["id"]: (row["height"], row["width"]) for row in content["images"]}
+        rows = content["annotations"]
+        content["annotations"] = [
+            _completed(row, number, *sides[row["image_id"]]) for number, row in enumerate(rows, 1)
+        ]
+        self.coco = _indexed(content)
         self.category_ids = dataset.category_ids
 
     def precision(
@@ -40,7 +56,7 @@ class Truth:
 
         Returns:
             per kind "box" and "mask": AP, AP50, AP75, AP_small, AP_medium, AP_large (-1 = nothing of that size exists),
-            `AP50_of` per category, and precision and recall at score 0.5 and IoU 0.5.
+            `AP_of` and `AP50_of` per category, and precision and recall at score 0.5 and IoU 0.5.
         """
         wanted = {self.category_ids[name] for name in categories}
         images = set(image_ids)
@@ -50,8 +66,10 @@ class Truth:
     def _precision(
         self, detections: list[dict[str, Any]], categories: Sequence[str], image_ids: list[int], iou_type: str
     ) -> dict[str, Any]:
+        if iou_type == "segm":  # else a mask's size, small to large, would be its box's
+            detections = [{key: value for key, value in each.items() if key != "bbox"} for each in detections]
         with contextlib.redirect_stdout(io.StringIO()):
-            found = self.coco.loadRes(detections) if detections else _nothing(self.coco)
+            found = self.coco.loadRes([dict(each) for each in detections]) if detections else _nothing(self.coco)
             evaluation = COCOeval(self.coco, found, iou_type)
             evaluation.params.imgIds = image_ids
             evaluation.params.catIds = [self.category_ids[name] for name in categories]
@@ -59,16 +77,36 @@ class Truth:
             evaluation.accumulate()
             evaluation.summarize()
         report: dict[str, Any] = dict(zip(NAMES, (_percent(value) for value in evaluation.stats[:6]), strict=True))
-        by_category = evaluation.eval["precision"][0, :, :, 0, -1]
-        report["AP50_of"] = {name: _percent(_mean(by_category[:, i])) for i, name in enumerate(categories)}
+        precision = evaluation.eval["precision"][:, :, :, 0, -1]
+        report["AP_of"] = {name: _percent(_mean(precision[:, :, i])) for i, name in enumerate(categories)}
+        report["AP50_of"] = {name: _percent(_mean(precision[0, :, i])) for i, name in enumerate(categories)}
         return report | _at_half(evaluation)
 
 
+def _completed(row: dict[str, Any], number: int, height: int, width: int) -> dict[str, Any]:
+    """An annotation with its own number, box, outline, area and crowd mark; without a segmentation the box is it."""
+    left, top, right, bottom = corners(row)
+    outline = row.get("segmentation") or [[left, top, right, top, right, bottom, left, bottom]]
+    area = row.get("area")
+    try:
+        check_outline(outline, height, width)
+        area = float(decode_outline(outline, height, width).sum() if area is None else area)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where(row)} has an unreadable segmentation or area: {error}") from error
+    return {"id": number, "image_id": row["image_id"], "category_id": row["category_id"], "iscrowd": int(is_crowd(row)),
+            "bbox": [left, top, right - left, bottom - top], "segmentation": outline, "area": area}  # fmt: skip
+
+
 def _nothing(coco: COCO) -> COCO:
-    empty = COCO()
-    empty.dataset = {**{key: coco.dataset[key] for key in ("images", "categories")}, "annotations": []}
-    empty.createIndex()
-    return empty
+    return _indexed({**{key: coco.dataset[key] for key in ("images", "categories")}, "annotations": []})
+
+
+def _indexed(content: dict[str, Any]) -> COCO:
+    found = COCO()
+    found.dataset = content
+    with contextlib.redirect_stdout(io.StringIO()):
+        found.createIndex()
+    return found
 
 
 def _at_half(evaluation: COCOeval) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Pictures of results: training curves, the threshold sweep (the paper's figure 2) and token masks (figure 3)."""
 
 import csv
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
     try:
         with replacing(path) as beside:
             figure.savefig(beside, dpi=130)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"cannot write {path}: {error}") from error
 
 
@@ -52,7 +53,7 @@ def plot_training(log: Path, path: Path) -> None:
             rows = list(csv.DictReader(file))
         points = {name: [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
                   for name in ("loss", "stage", "val_AP", "val_AP50", "val_mask_AP")}  # fmt: skip
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{log} is not a training log: {error}") from error
     if not points["loss"]:
         raise DataError(f"{log} is not a training log: it has no losses")
@@ -87,20 +88,19 @@ def plot_sweep(report: Path, path: Path) -> None:
         DataError: the file is no such report.
     """
     try:
-        sweep: list[dict[str, Any]] = json.loads(report.read_text())["sweep"]
+        rows: list[dict[str, Any]] = json.loads(report.read_text())["sweep"]
+        points = [(tuple(row["categories"]), row["threshold"], row["box"]["AP"], 100 * row["kept"]) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{report} is not a report of `tasktp eval`: {error}") from error
-    if not sweep:
+    if not points:
         raise DataError(f"{report} has no threshold sweep; run `tasktp eval` with --sweep")
     figure = new_figure(8.5, 3.2)
     precision, kept = figure.subplots(1, 2)
-    sets = list(dict.fromkeys(tuple(row["categories"]) for row in sweep))
-    for colour, chosen in zip(COLOURS, sets, strict=False):
-        rows = sorted((row for row in sweep if tuple(row["categories"]) == chosen), key=lambda row: row["threshold"])
+    for colour, chosen in zip(itertools.cycle(COLOURS), dict.fromkeys(point[0] for point in points), strict=False):
         title = chosen[0] if len(chosen) == 1 else f"{len(chosen)} categories"
-        thresholds = [row["threshold"] for row in rows]
-        precision.plot(thresholds, [row["box"]["AP"] for row in rows], "o-", color=colour, label=title)
-        kept.plot(thresholds, [100 * row["kept"] for row in rows], "o-", color=colour, label=title)
+        thresholds, found, shares = zip(*sorted(point[1:] for point in points if point[0] == chosen), strict=True)
+        precision.plot(thresholds, found, "o-", color=colour, label=title)
+        kept.plot(thresholds, shares, "o-", color=colour, label=title)
     for axes, title in ((precision, "box AP, %"), (kept, "tokens kept in gated blocks, %")):
         axes.set_xlabel("prune threshold")
         axes.set_ylabel(title)

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -6,9 +8,11 @@ import torch
 
 from tasktp_ros.cli.main import main
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation import accuracy
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import evenly
+from tasktp_ros.evaluation.processes import ProcessError
 from tasktp_ros.evaluation.subsets import draw_subsets, wrong_set
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
 from tasktp_ros.tasks.vocabulary import ROOMS
@@ -77,6 +81,60 @@ def test_what_scores_below_one_half_is_no_claim(dataset):
     assert scores["AP"] == 100.0 and scores["recall_at_0.5"] == 0.0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda number, row: row | {"id": number},
+        lambda number, row: row | {"id": 1},
+        lambda number, row: {key: row[key] for key in ("image_id", "category_id", "bbox")},
+        lambda number, row: row | {"segmentation": []},
+    ],
+    ids=["numbered from 0", "one number for all", "boxes only", "empty outlines"],
+)
+def test_what_a_file_lacks_costs_no_precision(change, dataset, tiny_set, tmp_path):
+    content = json.loads(dataset.file.read_text())
+    content["annotations"] = [change(number, row) for number, row in enumerate(content["annotations"])]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    truth = Truth(CocoDataset(tiny_set / "val", tmp_path / "a.json", ROOMS))
+    for kind, scores in truth.precision(truth_as_results(dataset), ROOMS, dataset.image_ids).items():
+        assert scores["AP"] == scores["recall_at_0.5"] == 100.0, kind
+
+
+def test_a_broken_outline_stops_the_evaluation_with_its_number(dataset, tiny_set, tmp_path):
+    content = json.loads(dataset.file.read_text())
+    content["annotations"][0]["segmentation"] = [[1, 2, 3]]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"annotation 1 of image \d+ .*at least three points"):
+        Truth(CocoDataset(tiny_set / "val", tmp_path / "a.json", ROOMS))
+
+
+def test_asking_twice_gives_the_same_and_leaves_the_detections_alone(dataset):
+    truth, found = Truth(dataset), truth_as_results(dataset)
+    before = json.dumps(found)
+    scores = [truth.precision(found, ROOMS, dataset.image_ids) for _ in range(2)]
+    assert scores[0] == scores[1] and json.dumps(found) == before
+    names = present(dataset)
+    assert all(scores[0]["box"]["AP_of"][name] == scores[0]["mask"]["AP50_of"][name] == 100.0 for name in names)
+
+
+def test_a_mask_is_small_or_large_by_its_own_area(dataset):
+    """An unmatched detection counts against the size class of its mask, also where its box is larger."""
+    from pycocotools import mask as coco_mask
+
+    truth, found = Truth(dataset), truth_as_results(dataset)
+    chosen = next(each for each in found if each["bbox"][2] * each["bbox"][3] < 32**2)
+    size = chosen["segmentation"]["size"]
+    empty_handed = torch.zeros(size, dtype=torch.uint8).numpy()
+    empty_handed[:2, :2] = 1
+    run = coco_mask.encode(empty_handed.copy(order="F"))
+    stray = chosen | {"bbox": [0, 0, size[1], size[0]], "score": 2.0,
+                      "segmentation": {"size": size, "counts": run["counts"].decode()}}  # fmt: skip
+    name = next(name for name, number in dataset.category_ids.items() if number == chosen["category_id"])
+    scores = truth.precision([*found, stray], [name], dataset.image_ids)
+    assert scores["box"]["AP_small"] == 100.0, "a box as large as the image is no small box"
+    assert 0 <= scores["mask"]["AP_small"] < 100.0, "four pixels are a small mask"
+
+
 def test_subsets_are_seeded_and_single_categories_differ():
     singles = draw_subsets(ROOMS, 1, 5, 0)
     assert len(set(singles)) == 5 and singles == draw_subsets(ROOMS, 1, 5, 0)
@@ -123,9 +181,64 @@ def test_a_whole_evaluation_and_going_on_after_it_broke(models, tiny_set, tmp_pa
     assert json.loads(capsys.readouterr().out)["images"] == 3
 
 
+def test_with_an_output_the_finished_passes_wait_beside_it(models, tiny_set, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "results" / "dense.json"
+    command = ["eval", "--model", str(models["dense"]), "--data", str(tiny_set), "--subsets", "1", "--sets", "2", "--images", "1",
+               "--workers", "1", "--output", str(output)]  # fmt: skip
+    original, calls = accuracy.run_job, []
+
+    def breaks(job):
+        calls.append(job)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(job)
+
+    monkeypatch.setattr(accuracy, "run_job", breaks)
+    assert main(command) == 130 and not output.exists()
+    assert len(list(output.with_name("dense.json.parts").iterdir())) == 1
+    assert main(command) == 0
+    assert calls[0] not in calls[1:], "what was done is not done again"
+    assert [path.name for path in output.parent.iterdir()] == ["dense.json"]
+    report = json.loads(output.read_text())
+    assert "kept" not in report["means"]["1"]["method"] and "kept_wrong_task" not in report["means"]["1"]
+    assert report["setting"]["score_threshold"] == 0.05
+    assert "dense" in capsys.readouterr().out
+
+
+def test_a_model_written_anew_makes_old_passes_worthless(models, tiny_set, tmp_path, monkeypatch):
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(models["dense"].read_bytes())
+    job = accuracy.stamped(accuracy.Job(str(model), str(tiny_set), "val", 1))
+    assert accuracy.stamped(job) == job
+
+    def trained_on(job):
+        model.write_bytes(models["tasktp"].read_bytes())
+        return {}
+
+    monkeypatch.setattr(accuracy, "run_job", trained_on)
+    with pytest.raises(DataError, match="written anew during the evaluation"):
+        list(accuracy.run_jobs([job], tmp_path / "parts", 1))
+    assert not list((tmp_path / "parts").iterdir())
+    assert accuracy.stamped(job).name != job.name
+
+
+def ended_from_outside(job, folder):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_ends_the_evaluation_instead_of_hanging_it(tiny_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(accuracy, "_run_and_write", ended_from_outside)
+    jobs = [accuracy.Job("none", str(tiny_set), "val", images) for images in (1, 2)]
+    with pytest.raises(ProcessError, match="ended from outside"):
+        list(accuracy.run_jobs(jobs, tmp_path / "parts", 2))
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
+        (["--sweep", "0.3"], "--sweep needs gates"),
+        (["--output", "."], "is a folder"),
+        (["--parts", __file__], "cannot write to"),
         (["--subsets", "few"], "--subsets must be numbers or all"),
         (["--subsets", "40"], "no subset is left"),
         (["--sweep", "1.5"], "between 0 and 1"),
@@ -167,6 +280,8 @@ def test_plots_are_drawn_from_logs_reports_and_images(models, tiny_set, tmp_path
     assert all((tmp_path / name).stat().st_size > 5000 for name in ("curve.png", "sweep.png", "t.png"))
     capsys.readouterr()
     report.write_text("{}")
+    assert main(["plot", "sweep", str(report), str(tmp_path / "x.png")]) == 2
+    report.write_text('{"sweep": [{"threshold": 0.3}]}')
     assert main(["plot", "sweep", str(report), str(tmp_path / "x.png")]) == 2
     assert main(["plot", "training", str(report), str(tmp_path / "x.png")]) == 2
     assert main(["plot", "sweep", str(report), str(tmp_path / "no" / "x.png")]) == 2

@@ -1,7 +1,10 @@
+import math
+
 import torch
 
 from tasktp_ros.training.batch import Truth
 from tasktp_ros.training.labels import centre_token_labels, corner_relevance, pixel_labels, token_labels
+from tasktp_ros.training.objectives import balanced_cross_entropy
 
 CLASSES = 3
 
@@ -74,3 +77,14 @@ def test_of_two_objects_on_a_pixel_the_smaller_is_in_front():
     truth = truth_of((0, (slice(0, 32), slice(0, 32))), (1, (slice(0, 8), slice(0, 8))))
     labels = pixel_labels([truth], CLASSES, 8)[0]
     assert labels[0, 0] == 1 and labels[0, 1] == 0 and labels.shape == (4, 4)
+
+
+def test_every_category_on_a_map_weighs_the_same_and_background_as_much_as_all():
+    logits = torch.zeros(1, CLASSES + 1, 2, 8)
+    labels = torch.full((1, 2, 8), 3)
+    labels[0, 0, :7], labels[0, 0, 7] = 0, 1
+    logits[0, :, 0, 7] = torch.tensor([0.0, 9.0, 0.0, 0.0])  # the single cell of category 1 is right
+    loss = balanced_cross_entropy(logits, labels).item()
+    unknown = math.log(4)
+    assert abs(loss - (0.5 * unknown + 0.25 * unknown)) < 1e-3
+    assert balanced_cross_entropy(logits, torch.full((1, 2, 8), 3)).isfinite()
