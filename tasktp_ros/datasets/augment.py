@@ -133,6 +133,7 @@ def _masks(
     """The seen part of masks (M, H, W), resized to `content`, at the top left of canvases of `size`."""
     placed = np.zeros((len(masks), *size), np.bool_)
     for target, mask in zip(placed, masks, strict=True):
-        part = _resized(mask[seen].astype(np.uint8), content, cv2.INTER_NEAREST)
+        # Exact: OpenCV's older nearest neighbour takes the top left one, which moves objects when they shrink.
+        part = _resized(mask[seen].astype(np.uint8), content, cv2.INTER_NEAREST_EXACT)
         target[: content[0], : content[1]] = part[:, ::-1] if mirrored else part
     return placed

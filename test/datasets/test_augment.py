@@ -62,6 +62,18 @@ def test_flipping_twice_is_the_identity():
     assert np.array_equal(twice.image, source.image) and np.array_equal(twice.masks, source.masks)
 
 
+@pytest.mark.parametrize("size", [(45, 60), (36, 48), (21, 28), (90, 120)])
+def test_objects_are_not_moved_by_scaling(size):
+    random = np.random.default_rng(0)
+    apart = []
+    for _ in range(200):
+        x, y, width, height = random.integers((0, 0, 12, 12), (50, 35, 30, 25)).tolist()
+        source = sample_of((x, y, x + width, y + height))
+        sample = augment(source, size, random, NO_AUGMENT)
+        apart.append(sample.boxes[0] - source.boxes[0] * size[1] / 80)
+    assert np.abs(np.mean(apart, 0)).max() < 0.2, "px of the result"
+
+
 def test_what_is_left_over_is_padded_at_the_right_and_bottom():
     sample = augment(sample_of((10, 12, 40, 30)), (64, 128), np.random.default_rng(0), NO_AUGMENT)
     assert tuple(sample.image[-1, -1]) == PADDING and tuple(sample.image[0, 0]) != PADDING
