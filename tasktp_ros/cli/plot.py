@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.evaluation import plots
 
     if not arguments.output.parent.is_dir():
-        raise InputError(f"folder {arguments.output.parent} of --output does not exist")
+        raise InputError(f"cannot write {arguments.output}: folder {arguments.output.parent} does not exist")
     if arguments.kind == "training":
         plots.plot_training(arguments.source, arguments.output)
     elif arguments.kind == "sweep":

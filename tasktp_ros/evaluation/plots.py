@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, which colour-blind people can tell apart."""
 
+PRECISIONS = {"val_AP50": "box AP50", "val_AP": "box AP", "val_mask_AP": "mask AP"}
+"""Columns of a training's log, and what they are called in the plot."""
+
 
 def new_figure(width: float, height: float) -> "Figure":
     """An empty figure, inches, that needs no display.
@@ -43,7 +46,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
 
 
 def plot_training(log: Path, path: Path) -> None:
-    """Losses and validation precision over images, from a training's `log.csv`; stages are marked.
+    """Losses and, where it was measured, validation precision over steps, from a training's `log.csv`; stages are marked.
 
     Raises:
         DataError: the file is not a training log.
@@ -52,32 +55,31 @@ def plot_training(log: Path, path: Path) -> None:
         with log.open(newline="") as file:
             rows = list(csv.DictReader(file))
         points = {name: [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
-                  for name in ("loss", "stage", "val_AP", "val_AP50", "val_mask_AP")}  # fmt: skip
+                  for name in ("loss", "stage", *PRECISIONS)}  # fmt: skip
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{log} is not a training log: {error}") from error
     if not points["loss"]:
         raise DataError(f"{log} is not a training log: it has no losses")
-    figure = new_figure(7.5, 4.5)
-    losses, precision = figure.subplots(2, 1, sharex=True)
-    losses.plot(*zip(*points["loss"], strict=True), color=COLOURS[0], linewidth=1)
-    losses.set_ylabel("training loss")
-    losses.set_yscale("log")
-    for colour, (name, title) in zip(
-        COLOURS[1:], (("val_AP50", "box AP50"), ("val_AP", "box AP"), ("val_mask_AP", "mask AP")), strict=False
-    ):
-        if points[name]:
-            precision.plot(*zip(*points[name], strict=True), "o-", color=colour, label=title, markersize=3)
-    precision.set_ylabel("validation, %")
-    precision.set_ylim(bottom=0)
-    precision.set_xlabel("step")
-    if any(points[name] for name in ("val_AP", "val_AP50")):
-        precision.legend(loc="upper left")
-    for before, after in zip(points["stage"][:-1], points["stage"][1:], strict=True):
+    measured = [name for name in PRECISIONS if points[name]]
+    panels = 2 if measured else 1
+    figure = new_figure(7.5, 2.25 * panels)
+    axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+    axes[0].plot(*zip(*points["loss"], strict=True), color=COLOURS[0], linewidth=1)
+    axes[0].set_ylabel("training loss")
+    axes[0].set_yscale("log")
+    for name, colour in zip(measured, COLOURS[1:], strict=False):
+        axes[1].plot(*zip(*points[name], strict=True), "o-", color=colour, label=PRECISIONS[name], markersize=3)
+    if measured:
+        axes[1].set_ylabel("validation, %")
+        axes[1].set_ylim(bottom=0)
+        axes[1].legend(loc="upper left")
+    axes[-1].set_xlabel("step")
+    for before, after in itertools.pairwise(points["stage"]):
         if after[1] != before[1]:
-            for axes in (losses, precision):
-                axes.axvline(before[0] + 1, color="0.7", linestyle=":")
-    for axes in (losses, precision):
-        axes.grid(alpha=0.25)
+            for panel in axes:
+                panel.axvline(before[0] + 1, color="0.7", linestyle=":")
+    for panel in axes:
+        panel.grid(alpha=0.25)
     save_figure(figure, path)
 
 

@@ -260,6 +260,9 @@ def test_plots_are_drawn_from_logs_reports_and_images(models, tiny_set, tmp_path
         "step,loss,stage,val_AP,val_AP50,val_mask_AP\n19,4.0,0,,,\n39,3.0,0,,,\n39,,0,1.0,2.0,0.5\n59,2.0,1,,,\n"
     )
     assert main(["plot", "training", str(log), str(tmp_path / "curve.png")]) == 0
+    unchecked = tmp_path / "unchecked.csv"
+    unchecked.write_text("step,loss,stage\n19,4.0,0\n39,3.0,0\n")
+    assert main(["plot", "training", str(unchecked), str(tmp_path / "losses.png")]) == 0
     report = tmp_path / "report.json"
     rows = [{"threshold": t, "categories": ["cup"], "box": {"AP": 10.0}, "kept": t} for t in (0.3, 0.5)]
     report.write_text(json.dumps({"sweep": rows}))
@@ -277,7 +280,7 @@ def test_plots_are_drawn_from_logs_reports_and_images(models, tiny_set, tmp_path
         "all",
     ]
     assert main(tasks) == 0
-    assert all((tmp_path / name).stat().st_size > 5000 for name in ("curve.png", "sweep.png", "t.png"))
+    assert all((tmp_path / name).stat().st_size > 5000 for name in ("curve.png", "losses.png", "sweep.png", "t.png"))
     capsys.readouterr()
     report.write_text("{}")
     assert main(["plot", "sweep", str(report), str(tmp_path / "x.png")]) == 2
