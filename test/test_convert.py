@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tasktp_ros.cli import main as command
-from tasktp_ros.cli.convert import COLOR_TOPIC, DEPTH_TOPIC
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.bags import quaternion
 from tasktp_ros.datasets.frames import open_source
+from tasktp_ros.datasets.to_bag import COLOR_TOPIC, DEPTH_TOPIC
 
 OFFICE_WALK = Path(__file__).parents[2] / "shared" / "data" / "office_walk"
 INTRINSICS = np.array([[100.0, 0, 40], [0, 100, 30], [0, 0, 1]])
@@ -88,7 +88,6 @@ def test_raw_keeps_pixels_and_a_bag_can_be_converted_again(tmp_path):
         (lambda folder: (folder / "K.txt").write_text("nan nan nan\n" * 3), "K.txt"),
         (lambda folder: (folder / "poses.txt").write_text("not numbers"), "poses.txt"),
         (lambda folder: np.savetxt(folder / "poses.txt", np.zeros((2, 16))), "2 poses for 4"),
-        (lambda folder: cv2.imwrite(str(folder / "depth" / "00003.png"), np.zeros((4, 4), np.uint8)), "00003.png"),
         (lambda folder: [file.write_bytes(b"x") for file in (folder / "color").iterdir()], "no readable frame"),
     ],
 )
@@ -102,11 +101,53 @@ def test_a_spoilt_folder_is_one_sentence_and_leaves_no_bag(tmp_path, spoil, said
     assert [file.name for file in tmp_path.iterdir()] == ["in"]
 
 
+def test_a_spoilt_depth_picture_costs_that_picture_alone(tmp_path, capsys):
+    folder = rgbd_folder(tmp_path / "in")
+    cv2.imwrite(str(folder / "depth" / "00003.png"), np.zeros((4, 4), np.uint8))
+    assert command.main(["convert", str(folder), str(tmp_path / "out.bag"), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["frames"], summary["depth"], summary["poses"]) == (4, 3, 4)
+    assert len(summary["problems"]) == 1 and "00003.png is not a 16 bit depth image" in summary["problems"][0]
+
+
 def test_an_existing_destination_is_not_touched(tmp_path, capsys):
     folder = rgbd_folder(tmp_path / "in")
     (tmp_path / "out.bag").mkdir()
     assert command.main(["convert", str(folder), str(tmp_path / "out.bag")]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_a_folder_becomes_a_recording_and_the_recording_a_bag_with_the_same_contents(tmp_path, capsys):
+    folder = rgbd_folder(tmp_path / "in")
+    recording = tmp_path / "scans" / "scene0000_00" / "scene0000_00.sens"
+    assert command.main(["convert", str(folder), str(recording)]) == 0
+    assert "4 frames, 4 depth, 4 poses (sens" in capsys.readouterr().out
+    assert command.main(["convert", str(recording.parent), str(tmp_path / "bag"), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["frames"], summary["depth"], summary["poses"]) == (4, 4, 4)
+    with open_source(tmp_path / "bag") as source:
+        frames = list(source)
+    assert [frame.stamp_ns for frame in frames] == [33_333_333, 66_666_667, 100_000_000, 133_333_333], "by index, 30 Hz"
+    stored = messages(tmp_path / "bag", f"{COLOR_TOPIC}/compressed")
+    for message, file in zip(stored, sorted((folder / "color").iterdir()), strict=True):
+        assert bytes(message.data) == file.read_bytes(), "already compressed colour is passed on"
+    depth = messages(tmp_path / "bag", DEPTH_TOPIC)
+    assert [int(message.data.view(np.uint16)[7]) for message in depth] == [1000, 1001, 1002, 1003]
+    depth_info = messages(tmp_path / "bag", DEPTH_TOPIC.replace("image_raw", "camera_info"))[0]
+    np.testing.assert_allclose(depth_info.k.reshape(3, 3), np.diag([0.5, 0.5, 1]) @ INTRINSICS)
+    assert messages(tmp_path / "bag", "/tf")[3].transforms[0].transform.translation.x == 3.0
+
+
+def test_a_cut_recording_becomes_a_bag_of_its_whole_frames(tmp_path, capsys):
+    recording = tmp_path / "a.sens"
+    assert command.main(["convert", str(rgbd_folder(tmp_path / "in")), str(recording)]) == 0
+    recording.write_bytes(recording.read_bytes()[:-30])
+    assert command.main(["convert", str(recording), str(tmp_path / "bag"), "--raw"]) == 0
+    captured = capsys.readouterr()
+    assert "announces 4 frames and holds 3 whole ones" in captured.err and "3 frames over" in captured.out
+    recording.write_bytes(b"nonsense")
+    assert command.main(["convert", str(recording), str(tmp_path / "other")]) == 2
+    assert "a.sens" in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("rate", ["0", "-3", "nan"])

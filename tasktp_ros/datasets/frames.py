@@ -7,7 +7,7 @@ Replaying, converting and demonstrating all walk through `open_source(path)`. Wh
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.datasets import records
+from tasktp_ros.datasets.rgbd import RgbdExtras
+from tasktp_ros.datasets.rgbd_folder import read_extras
 from tasktp_ros.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
@@ -31,7 +33,8 @@ class Frame:
     """One image on its way; pixels and message are made only when asked for.
 
     index: position in its source, gaps where a frame could not be read.  stamp_ns: header stamp in nanoseconds.
-    frame_id: the camera's optical frame.
+    frame_id: the camera's optical frame.  load_encoded: the picture's bytes and format ("jpeg" or "png"), where the source
+    has it so.
     """
 
     index: int
@@ -40,6 +43,7 @@ class Frame:
     load_image: Callable[[], NDArray[np.uint8]]
     source_record: bytes | None = None
     message_type: str = records.IMAGE
+    load_encoded: Callable[[], tuple[bytes, str]] | None = None
 
     @cached_property
     def image(self) -> NDArray[np.uint8]:
@@ -81,6 +85,10 @@ class FrameSource(ABC):
     def __iter__(self) -> Iterator[Frame]:
         """Frames from the first one on."""
 
+    def extras(self) -> RgbdExtras | None:
+        """Depth, poses and intrinsics beside the colour pictures, by frame index; None where there are none."""
+        return None
+
     def close(self) -> None:  # noqa: B027 (a folder has nothing to let go of)
         """Let go of files; iterating afterwards is an error."""
 
@@ -114,6 +122,10 @@ class FolderSource(FrameSource):
         """Number of files."""
         return len(self.files)
 
+    def extras(self) -> RgbdExtras | None:
+        """What lies beside the pictures."""
+        return read_extras(self.path, self.files)
+
     def __iter__(self) -> Iterator[Frame]:
         for index, file in enumerate(self.files):
             try:
@@ -121,7 +133,9 @@ class FolderSource(FrameSource):
             except (DataError, OSError) as error:
                 self.problems.append(f"frame {index} was skipped: {error}")
                 continue
-            yield Frame(index, period_stamp(index, self.rate), DEFAULT_FRAME_ID, partial(_same, image))
+            frame = Frame(index, period_stamp(index, self.rate), DEFAULT_FRAME_ID, partial(_same, image))
+            jpeg = file.suffix.lower() in (".jpg", ".jpeg")
+            yield replace(frame, load_encoded=partial(_stored_jpeg, file)) if jpeg else frame
 
 
 class VideoSource(FrameSource):
@@ -161,17 +175,22 @@ class VideoSource(FrameSource):
 
 
 def open_source(path: str | Path, *, topic: str | None = None, rate: float | None = None) -> FrameSource:
-    """Open a rosbag2 (folder, .mcap or .db3), a folder of images, one image, or a video.
+    """Open a rosbag2 (folder, .mcap or .db3), a ScanNet recording (.sens or its folder), a folder of images, one image, or
+    a video.
 
-    topic: which image topic of a bag, None = the only colour one.  rate: Hz for stamps of folders and videos, None = 5 Hz
-    and the video's own.  Raises DataError for paths that are missing, empty, unknown or without images.
+    topic: which image topic of a bag, None = the only colour one.  rate: Hz for stamps of the others, None = 5 Hz for
+    folders, 30 Hz for ScanNet's and the video's own.  Raises DataError for paths that are missing, empty, unknown or without images.
     """
     place = Path(path).expanduser()
     if rate is not None and not 0.001 <= rate <= 100_000.0:
         raise DataError(f"a rate of {rate} Hz was asked for: expected 0.001 to 100000")
     if not place.exists():
-        raise DataError(f"{place} does not exist: expected a ROS 2 bag, a folder of images or a video")
+        raise DataError(f"{place} does not exist: expected a ROS 2 bag, a .sens file, a folder of images or a video")
     suffix = place.suffix.lower()
+    if suffix == ".sens" or (place / f"{place.name}.sens").is_file():
+        from tasktp_ros.datasets.scannet.source import SensSource
+
+        return SensSource(place, rate)
     if is_bag(place):
         from tasktp_ros.datasets.bag_frames import BagSource
 
@@ -183,7 +202,7 @@ def open_source(path: str | Path, *, topic: str | None = None, rate: float | Non
     if suffix == ".bag":
         raise DataError(f"{place} is a ROS 1 bag: convert it with `rosbags-convert --src {place.name} --dst new_bag`")
     raise DataError(
-        f"{place} is of an unknown kind: expected a rosbag2 folder, {', '.join(sorted(BAG_SUFFIXES | VIDEO_SUFFIXES))} "
+        f"{place} is of an unknown kind: expected a rosbag2 folder, {', '.join(sorted(BAG_SUFFIXES | VIDEO_SUFFIXES | {'.sens'}))} "
         "or a folder of images"
     )
 
@@ -214,6 +233,10 @@ def natural_order(file: Path) -> tuple[tuple[int, int, str], ...]:
 def period_stamp(index: int, rate: float) -> int:
     """Stamp of frame `index` at `rate` Hz in nanoseconds, the first one a period after zero."""
     return round((index + 1) / rate * records.NANOSECONDS)
+
+
+def _stored_jpeg(file: Path) -> tuple[bytes, str]:
+    return file.read_bytes(), "jpeg"
 
 
 def _same(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

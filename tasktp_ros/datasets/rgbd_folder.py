@@ -5,42 +5,43 @@ poses.txt: one camera-to-world 4x4 per line, row-major, metres, x right, y down,
 K.txt: 3x3 intrinsics of the colour image, px.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tasktp_ros.datasets.rgbd import RgbdExtras
 from tasktp_ros.errors import DataError
 
 
-@dataclass(frozen=True)
-class RgbdExtras:
-    """What lies beside the colour images; each part None (or empty) where it is missing.
+class FolderExtras(RgbdExtras):
+    """What lies beside the colour images of a folder."""
 
-    depth: path per colour image.  poses: (N, 4, 4) float64.  intrinsics: (3, 3) float64, px of the colour image.
-    """
+    def __init__(
+        self, depth: list[Path], poses: NDArray[np.float64] | None, intrinsics: NDArray[np.float64] | None
+    ) -> None:
+        self._depth, self._poses, self.intrinsics = depth, poses, intrinsics
 
-    depth: list[Path | None]
-    poses: NDArray[np.float64] | None
-    intrinsics: NDArray[np.float64] | None
+    def depth(self, index: int) -> NDArray[np.uint16] | None:
+        """The depth image of the same stem."""
+        return read_depth(self._depth[index]) if self._depth[index].exists() else None
+
+    def pose(self, index: int) -> NDArray[np.float64] | None:
+        """The line of the same number."""
+        return None if self._poses is None else self._poses[index]
 
 
-def read_extras(folder: Path, color_files: list[Path]) -> RgbdExtras:
+def read_extras(folder: Path, color_files: list[Path]) -> FolderExtras:
     """Read what `folder` holds beside its colour images; files that do not fit them raise DataError."""
-    depth = [folder / "depth" / f"{file.stem}.png" for file in color_files]
     poses = _matrix(folder / "poses.txt", 16)
     if poses is not None and len(poses) != len(color_files):
         raise DataError(f"{folder / 'poses.txt'} has {len(poses)} poses for {len(color_files)} colour images")
     intrinsics = _matrix(folder / "K.txt", 3)
     if intrinsics is not None and intrinsics.shape != (3, 3):
         raise DataError(f"{folder / 'K.txt'} has {len(intrinsics)} lines: expected a 3x3 matrix")
-    return RgbdExtras(
-        depth=[file if file.exists() else None for file in depth],
-        poses=None if poses is None else poses.reshape(-1, 4, 4),
-        intrinsics=intrinsics,
-    )
+    depth = [folder / "depth" / f"{file.stem}.png" for file in color_files]
+    return FolderExtras(depth, None if poses is None else poses.reshape(-1, 4, 4), intrinsics)
 
 
 def read_depth(file: Path) -> NDArray[np.uint16]:
@@ -49,14 +50,6 @@ def read_depth(file: Path) -> NDArray[np.uint16]:
     if image is None or image.ndim != 2 or image.dtype != np.uint16:
         raise DataError(f"{file} is not a 16 bit depth image")
     return np.asarray(image, np.uint16)
-
-
-def scaled_intrinsics(
-    intrinsics: NDArray[np.float64], from_size: tuple[int, int], to_size: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Intrinsics of the same view at another (H, W), both in px."""
-    scale = np.diag([to_size[1] / from_size[1], to_size[0] / from_size[0], 1.0])
-    return np.asarray(scale @ intrinsics, np.float64)
 
 
 def _matrix(file: Path, columns: int) -> NDArray[np.float64] | None:

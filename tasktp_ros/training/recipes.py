@@ -85,15 +85,20 @@ def _rooms(
                    augment=zoomed, counts=few)  # fmt: skip
     boxes = replace(labels, name="boxes", objective="detection", steps=round(2200 * share), batch=16, rate=8e-4)
     finish = replace(boxes, name="finish", steps=round(600 * share), inputs=(full,), rate=4e-4, augment=plain)
+    # A second round with the rate back up: the first ended while precision was still rising.
+    again = (replace(boxes, name="boxes again", steps=round(4200 * share)),
+             replace(finish, name="finish again", steps=round(900 * share)))  # fmt: skip
     gates = Stage(
         "gates", "gates", round(300 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
     )
-    adapt = replace(finish, name="adapt", steps=round(600 * share), rate=1e-4)
+    adapt = (replace(boxes, name="adapt", steps=round(1200 * share), rate=4e-4),
+             replace(finish, name="adapt at full size", steps=round(600 * share), rate=2e-4))  # fmt: skip
+    learned = GATE_RECIPES["rooms"]
     return (
-        Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish)),
-        Recipe(name, size, "tasktp", "rooms", (gates,)),
-        Recipe(f"{name}-tuned", size, "tasktp", "rooms", (gates, adapt)),
-        Recipe(f"{name}-svit", size, "svit", "rooms", (adapt,)),
+        Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish, *again)),
+        Recipe(name, size, "tasktp", "rooms", (gates, *adapt), learned),
+        Recipe(f"{name}-gates", size, "tasktp", "rooms", (gates,), learned),
+        Recipe(f"{name}-svit", size, "svit", "rooms", adapt),
     )
 
 

@@ -232,7 +232,8 @@ class Trainer:
         """Stage, step, and the state in the middle of a stage; None at its start, where only the weights count."""
         state = load_checkpoint(self.run.folder)
         mine = (self.recipe.name, len(self.dataset), self.lengths)
-        if (state["recipe"], state["images"], state["lengths"]) != mine:
+        begun = state["stage"] + (state["step"] > 0)  # stages that come later may have changed since
+        if (state["recipe"], state["images"], state["lengths"][:begun]) != (*mine[:2], self.lengths[:begun]):
             raise DataError(f"checkpoint in {self.run.folder} is of recipe {state['recipe']!r} with {state['images']} images "
                             f"and stages of {state['lengths']} steps, not {mine[0]!r}, {mine[1]}, {mine[2]}")  # fmt: skip
         if state["step"] == 0:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tasktp_ros.datasets.sens_writer import SensWriter
+from tasktp_ros.datasets.scannet.sens_writer import SensWriter
 from tasktp_ros.errors import DataError
 
 try:

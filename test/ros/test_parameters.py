@@ -35,7 +35,7 @@ def test_a_copy_of_the_documented_file_reaches_a_node_in_any_namespace(
 ) -> None:
     text = (REPOSITORY / "config" / "perception.yaml").read_text()
     copy = tmp_path / "copy.yaml"
-    copy.write_text(text.replace("max_detections: 100", "max_detections: 7").replace('"nano-untrained"', '"copied"'))
+    copy.write_text(text.replace("max_detections: 100", "max_detections: 7").replace('"rooms-nano"', '"copied"'))
     for namespace in ("", "/robot1"):
         start(["-m", "tasktp_ros.nodes.perception"], "--params-file", str(copy), "-r", f"__ns:={namespace or '/'}")
         assert robot.get("max_detections", f"{namespace}/perception") == 7

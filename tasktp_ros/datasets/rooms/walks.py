@@ -19,7 +19,7 @@ from tasktp_ros.datasets.rooms.flat import Flat
 from tasktp_ros.datasets.rooms.images import write_bytes
 from tasktp_ros.datasets.rooms.render import Painter, View, load_mujoco
 from tasktp_ros.datasets.rooms.sensor import expose
-from tasktp_ros.datasets.sens_writer import SensWriter
+from tasktp_ros.datasets.scannet.sens_writer import SensWriter
 from tasktp_ros.errors import DataError
 
 SCANNET_IDS = {

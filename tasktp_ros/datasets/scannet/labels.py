@@ -1,0 +1,103 @@
+"""From the numbers in ScanNet's label pictures to the categories of a detector's vocabulary."""
+
+import csv
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasktp_ros.errors import DataError
+
+TABLE = "scannetv2-labels.combined.tsv"
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Which label numbers stand for which category.
+
+    Attributes:
+        categories: label number -> category of the vocabulary.
+        grades: label number -> "A" (the same meaning) or "B" (usable, with the note that `maps/*.csv` has); the worse one
+            where rows with one number differ.
+    """
+
+    categories: dict[int, str]
+    grades: dict[int, str]
+
+    def of_grade(self, grades: str) -> "LabelMap":
+        """Only the numbers whose grade is one of `grades`, such as "A" or "AB"."""
+        kept = {number: grade for number, grade in self.grades.items() if grade in grades}
+        return LabelMap({number: self.categories[number] for number in kept}, kept)
+
+
+@lru_cache(maxsize=8)
+def graded_categories(vocabulary: str) -> dict[str, tuple[str, str]]:
+    """ScanNet's raw category -> category and grade, for the vocabulary "coco" or "rooms".
+
+    Raises:
+        DataError: there is no such map.
+    """
+    file = resources.files("tasktp_ros.datasets.scannet") / "maps" / f"{vocabulary}.csv"
+    if not file.is_file():
+        raise DataError(f"there is no map from ScanNet's categories to the vocabulary {vocabulary!r}")
+    with file.open(newline="") as text:
+        return {row["raw_category"]: (row["category"], row["grade"]) for row in csv.DictReader(text)}
+
+
+def read_label_map(table: Path, vocabulary: str) -> LabelMap:
+    """The label numbers of a vocabulary, by ScanNet's label table.
+
+    Numbers that rows of different categories share belong to none of them.
+
+    Args:
+        table: `scannetv2-labels.combined.tsv`; columns are found by name.
+
+    Raises:
+        DataError: missing, or without the columns `id` and `raw_category`.
+    """
+    known = graded_categories(vocabulary)
+    try:
+        with table.open(newline="", encoding="utf-8") as text:
+            rows = list(csv.DictReader(text, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the label table {table} cannot be read: {error}; it comes with ScanNet's labels") from error
+    if not rows or not {"id", "raw_category"} <= rows[0].keys():
+        raise DataError(f"{table} is no label table: expected tab-separated columns, among them id and raw_category")
+    categories: dict[int, set[str]] = {}
+    grades: dict[int, str] = {}
+    for row in rows:
+        if row["raw_category"] not in known:
+            continue
+        if not (row["id"] or "").isdecimal():
+            raise DataError(f"{table} gives {row['raw_category']!r} the number {row['id']!r}")
+        number, (category, grade) = int(row["id"]), known[row["raw_category"]]
+        categories.setdefault(number, set()).add(category)
+        grades[number] = max(grade, grades.get(number, "A"))
+    sure = {number: names.pop() for number, names in categories.items() if len(names) == 1}
+    return LabelMap(sure, {number: grades[number] for number in sure})
+
+
+def category_masks(
+    labels: NDArray[np.uint16], instances: NDArray[np.uint8], wanted: LabelMap
+) -> list[tuple[str, NDArray[np.bool_]]]:
+    """The instances of a frame that belong to a category: its name and mask (H, W) each, by instance number.
+
+    An instance has the label that most of its pixels have, since borders of the projected pictures are rough.
+
+    Args:
+        labels: (H, W) label numbers, 0 = none.
+        instances: (H, W) instance numbers, 0 = none.
+    """
+    found = []
+    for number in np.unique(instances):
+        if number == 0:
+            continue
+        mask = instances == number
+        values, counts = np.unique(labels[mask], return_counts=True)
+        category = wanted.categories.get(int(values[counts.argmax()]))
+        if category is not None:
+            found.append((category, mask))
+    return found
