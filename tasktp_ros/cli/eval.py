@@ -1,10 +1,7 @@
 """Measure box and mask AP on category subsets, with the kept tokens beside it, against the dense model."""
 
 import argparse
-import contextlib
 import json
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.evaluation.accuracy import Job, Plan, run_jobs, stamped
     from tasktp_ros.evaluation.accuracy_report import build_report
     from tasktp_ros.evaluation.detect_set import MOST_DETECTIONS, SCORE_THRESHOLD
+    from tasktp_ros.evaluation.parts import kept_parts
     from tasktp_ros.evaluation.results import provenance, write_results
     from tasktp_ros.runtime.models import open_model
 
@@ -66,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     dense = stamped(replace(method, model=arguments.dense)) if arguments.dense else None
     plan = Plan(method, dense, _subsets(arguments, card.vocabulary), tuple(arguments.sweep), gated)
     jobs = plan.jobs(len(card.vocabulary))
-    with _parts(arguments) as parts:
+    with kept_parts(arguments.parts, arguments.output) as parts:
         with tqdm(total=len(set(jobs)) * images, unit="image", desc="evaluate", disable=None, leave=False) as bar:
             for _ in run_jobs(jobs, parts, arguments.workers):
                 bar.update(images)
@@ -80,33 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
             write_results(arguments.output, report)
     print(json.dumps(report, indent=1) if arguments.json else table(report))
     return 0
-
-
-@contextlib.contextmanager
-def _parts(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Folder of the finished passes. One that was not asked for is removed when the report is written.
-
-    Raises:
-        InputError: a folder that cannot be made, told before hours of work.
-    """
-    given, output = arguments.parts, arguments.output
-    if output and output.is_dir():
-        raise InputError(f"--output must name a file, and {output} is a folder")
-    folder = given or (output.with_name(f"{output.name}.parts") if output else Path(tempfile.mkdtemp()))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}") from error
-    finished = False
-    try:
-        yield folder
-        finished = True
-    finally:
-        if not given and (finished or not output):
-            for part in folder.glob("*.json"):
-                part.unlink()
-            with contextlib.suppress(OSError):  # something else lies in it
-                folder.rmdir()
 
 
 def _subsets(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> dict[str, list[tuple[str, ...]]]:

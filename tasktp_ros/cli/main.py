@@ -13,6 +13,7 @@ COMMANDS = {
     "rooms": "tasktp_ros.cli.rooms",
     "train": "tasktp_ros.cli.train",
     "eval": "tasktp_ros.cli.eval",
+    "search": "tasktp_ros.cli.search",
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",

@@ -28,8 +28,8 @@ from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
 from tasktp_ros.evaluation.processes import ProcessError
 from tasktp_ros.evaluation.speed import stage_gflops
 from tasktp_ros.evaluation.subsets import wrong_set
-from tasktp_ros.files import replacing
-from tasktp_ros.runtime.models import weight_folders
+from tasktp_ros.files import file_mark, replacing
+from tasktp_ros.runtime.models import model_file
 from tasktp_ros.runtime.task_detector import TaskDetector
 
 BACKBONE = ("spatial_prior", "injector", "gates", "blocks", "extractor")
@@ -69,13 +69,10 @@ class Job:
 
 def stamped(job: Job) -> Job:
     """The job with the mark of the files that its model and annotations are now."""
-    shipped = [folder / f"{job.model}.safetensors" for folder in weight_folders()]
-    model = next((path for path in (Path(job.model), *shipped) if path.is_file()), None)
-    marks = []
-    for path in [find_split(job.data, job.split)[1], *([model] if model else [])]:
-        state = path.stat()
-        marks.append([str(path.resolve()), state.st_size, state.st_mtime_ns])
-    return replace(job, files=hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:20])
+    model = model_file(job.model)
+    files = [find_split(job.data, job.split)[1], *([model] if model else [])]
+    marks = json.dumps([file_mark(file) for file in files])
+    return replace(job, files=hashlib.sha256(marks.encode()).hexdigest()[:20])
 
 
 def run_jobs(jobs: Sequence[Job], folder: Path, workers: int) -> Iterator[Job]:

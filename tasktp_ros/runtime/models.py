@@ -28,14 +28,20 @@ def open_model(model: str | Path) -> tuple[Detector, ModelCard]:
     if str(model) == UNTRAINED:
         return untrained_nano()
     path = Path(model)
-    if path.suffix == ".safetensors":
-        return load_model(path)
-    if path.parent != Path() or path.suffix:
+    if path.suffix != ".safetensors" and (path.parent != Path() or path.suffix):
         raise ModelError(f"model {str(model)!r} is neither a shipped name nor a .safetensors file")
-    for folder in weight_folders():
-        if (folder / f"{model}.safetensors").is_file():
-            return load_model(folder / f"{model}.safetensors")
-    raise ModelError(f"unknown model {str(model)!r}; shipped models are {', '.join(shipped_models())}")
+    file = model_file(model)
+    if file is None:
+        raise ModelError(f"unknown model {str(model)!r}; shipped models are {', '.join(shipped_models())}")
+    return load_model(file)
+
+
+def model_file(model: str | Path) -> Path | None:
+    """The file of a model, by shipped name or path; None where there is none of that name."""
+    if Path(model).suffix == ".safetensors":
+        return Path(model)
+    places = (folder / f"{model}.safetensors" for folder in weight_folders())
+    return next((file for file in places if file.is_file()), None)
 
 
 def shipped_models() -> list[str]:

@@ -37,6 +37,8 @@ class TaskDetector:
     Attributes:
         score_threshold: detections score more than this, 0..1; settable at any time.
         max_detections: most detections per image; settable at any time.
+        early_stop: skip everything after a gate that keeps no token: the task's categories are not there. Off by default,
+            since the published method goes on; on a GPU each gate then waits for the device.
         forced_share: for benchmarks: share of tokens every gate keeps, whatever it thinks; None = the gates decide.
     """
 
@@ -45,6 +47,7 @@ class TaskDetector:
         self.device = device
         self.score_threshold = 0.5
         self.max_detections = 100
+        self.early_stop = False
         self.forced_share: float | None = None
         self._dtype = dtype
         self._resize = card.resize()
@@ -187,26 +190,28 @@ class TaskDetector:
         recorder = recorder_for(self.device)
         frame = frame_for(image.shape[0], image.shape[1], self._resize)
         state = network.backbone.reducer.begin(relevant, task.threshold)
-        state.forced_share = self.forced_share
+        state.forced_share, state.stop_when_empty = self.forced_share, self.early_stop
         with recording(recorder):
             with stage("preprocess"):
                 pixels, reversed_channels = self._uploader.upload(image)
                 batch = to_input(pixels, frame, self._dtype, reversed_channels)
             found = network(batch, [frame.content], state, self.score_threshold, self.max_detections)[0]
             with stage("postprocess"):
-                arrays = self._to_source(found, state, frame)
+                arrays = self._to_source(found, state, frame, len(network.backbone.reducer.gated_blocks()))
         timings = recorder.milliseconds()
         timings["total"] = (time.perf_counter() - started) * 1000.0
         boxes, scores, labels, windows, token_masks = arrays
         names = [self.vocabulary[label] for label in labels]
         return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, frame)
 
-    def _to_source(self, found: Instances, state: ReductionState, frame: ImageFrame) -> tuple:
+    def _to_source(self, found: Instances, state: ReductionState, frame: ImageFrame, gated_blocks: int) -> tuple:
         boxes = frame.boxes_to_source(found.boxes).cpu().numpy()
         scores, labels, masks = found.scores.cpu().numpy(), found.labels.cpu().numpy(), found.masks.cpu().numpy()
         windows = [paste(mask, box, *frame.source) for mask, box in zip(masks, boxes, strict=True)]
         grid = (frame.padded[0] // PATCH, frame.padded[1] // PATCH)
-        keep = torch.cat(state.keep).cpu().numpy() if state.keep else np.zeros((0, grid[0] * grid[1]), dtype=bool)
+        keep = np.zeros((gated_blocks, grid[0] * grid[1]), dtype=bool)  # blocks after an early stop ran no token
+        if state.keep:
+            keep[: len(state.keep)] = torch.cat(state.keep).cpu().numpy()
         return boxes, scores, labels, windows, keep.reshape(-1, *grid)
 
 

@@ -15,7 +15,7 @@ from tasktp_ros.vision.adapter import (
     split_scales,
 )
 from tasktp_ros.vision.deformable import DeformableAttention
-from tasktp_ros.vision.reducer import Reducer, ReductionState
+from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.upsample import Upsample2x
 from tasktp_ros.vision.vit import PatchEmbed, initialise_transformer, resize_position_embedding
@@ -83,6 +83,7 @@ class Backbone(nn.Module):
 
         Raises:
             ValueError: H or W is not a multiple of 32.
+            NothingRelevant: a gate kept no token, and `state.stop_when_empty`.
         """
         height, width = image.shape[-2:]
         if height % 32 or width % 32:
@@ -98,6 +99,8 @@ class Backbone(nn.Module):
             first = index * self.blocks_per_interaction
             blocks = list(self.blocks[first : first + self.blocks_per_interaction])
             tokens = self.reducer(blocks, first, tokens, state)
+            if state.stop_when_empty and state.masks and not bool(state.masks[-1].any()):
+                raise NothingRelevant
             with stage("extractor"):
                 prior = interaction.extract(prior, tokens, token_shapes, prior_shapes)
         with stage("pyramid"):

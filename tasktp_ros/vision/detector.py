@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from tasktp_ros.vision.backbone import Backbone
 from tasktp_ros.vision.heads import RoIConfig, RoIHead
 from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
 from tasktp_ros.vision.pyramid import FeaturePyramid
-from tasktp_ros.vision.reducer import ReductionState
+from tasktp_ros.vision.reducer import NothingRelevant, ReductionState
 from tasktp_ros.vision.stages import stage
 
 
@@ -28,6 +29,12 @@ class Instances:
     scores: Tensor
     labels: Tensor
     masks: Tensor
+
+
+def nothing(device: torch.device) -> Instances:
+    """No detections."""
+    boxes, masks = torch.zeros(0, 4, device=device), torch.zeros(0, 28, 28, device=device)
+    return Instances(boxes, boxes[:, 0], torch.zeros(0, dtype=torch.int64, device=device), masks)
 
 
 class Detector(nn.Module):
@@ -72,7 +79,10 @@ class Detector(nn.Module):
             score_threshold: detections score more than this.
             max_detections: most detections per image.
         """
-        maps = self.backbone.run(images, state)
+        try:
+            maps = self.backbone.run(images, state)
+        except NothingRelevant:
+            return [nothing(images.device) for _ in image_shapes]
         with stage("pyramid"):
             levels = self.neck(maps)
         with stage("proposals"):

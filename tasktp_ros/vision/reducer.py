@@ -17,6 +17,10 @@ from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.vit import Block, EncoderLayerBlock
 
 
+class NothingRelevant(Exception):
+    """No token of any image matters to the task, so there is nothing to detect; raised only where it was asked for."""
+
+
 @dataclass
 class ReductionState:
     """What one forward pass knows about its task and remembers about its tokens.
@@ -28,6 +32,8 @@ class ReductionState:
         straight_through: decisions are floats, 0 or 1, whose gradient is that of the soft score, as in training.
         sample_noise: likewise, and gates decide by Gumbel noise.
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
+        stop_when_empty: leave off with `NothingRelevant` as soon as a gate keeps no token of any image. Asking waits for the
+            device.
         keep: per gated block (B, N) bool, filled while the blocks run.
         scores: per gate (B, N) float keep score (the soft one in training), filled likewise.
         class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
@@ -41,6 +47,7 @@ class ReductionState:
     straight_through: bool = False
     sample_noise: bool = False
     mask_only: bool = False
+    stop_when_empty: bool = False
     keep: list[Tensor] = field(default_factory=list)
     scores: list[Tensor] = field(default_factory=list)
     class_logits: list[Tensor] = field(default_factory=list)

@@ -156,6 +156,25 @@ def test_a_class_task_finds_only_its_class_among_what_all_find_without_gates():
     np.testing.assert_allclose(one.boxes, everything.boxes[wanted], atol=1e-2)
 
 
+def test_an_early_stop_skips_what_follows_an_empty_gate_and_changes_nothing_else():
+    detector = TaskDetector.load("nano-untrained", device="cpu", precision="float32")
+    image = picture()
+    detector.set_task(None)
+    plain = detector.detect(image)
+    detector.early_stop = True
+    stopping = detector.detect(image)
+    assert min(plain.kept_tokens) > 0 and plain.names
+    np.testing.assert_array_equal(stopping.boxes, plain.boxes)
+    np.testing.assert_array_equal(stopping.token_masks, plain.token_masks)
+    detector.set_task(["cup"], threshold=1 - 1e-12)
+    empty = detector.detect(image)
+    assert len(empty) == 0 and empty.masks.shape == (0, *image.shape[:2]) and empty.boxes.shape == (0, 4)
+    assert empty.kept == (0.0,) * 9, "the blocks that were never reached ran no token"
+    assert "gates" in empty.timings and not {"pyramid", "proposals", "box_head"} & set(empty.timings)
+    detector.early_stop = False
+    assert "box_head" in detector.detect(image).timings, "the published method goes on"
+
+
 def test_tasks_may_change_from_another_thread(detector):
     stop, failures = threading.Event(), []
 

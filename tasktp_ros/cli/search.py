@@ -1,0 +1,185 @@
+"""Search for objects along recorded walks: images and milliseconds until each is found, method beside method."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasktp_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from tasktp_ros.datasets.scannet.labels import LabelMap
+    from tasktp_ros.datasets.scannet.scan import Scan
+    from tasktp_ros.evaluation.search.measure import Method
+    from tasktp_ros.evaluation.search.queries import Query
+
+DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano")
+Drawn = dict[int, list["Query"]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `tasktp search`."""
+    parser.add_argument(
+        "data", type=Path, help="data set in ScanNet's layout (scans/ and scannetv2-labels.combined.tsv)"
+    )
+    parser.add_argument("--model", action="append", default=[], metavar="MODEL",
+                        help="a shipped name or a .safetensors file; again for each further model. The first is compared with. "
+                        "A dense model runs twice: with all categories, and restricted to the searched one "
+                        f"(default: {' and '.join(DEFAULT_MODELS)})")  # fmt: skip
+    parser.add_argument("--early-stop", action="store_true", help="also run each tasktp model with the early stop")
+    parser.add_argument("--split", default="", metavar="FILE", help="list of scans in DATA (default: all scans)")
+    parser.add_argument("--queries", type=Path, help="search for what this file says (default: draw)")
+    parser.add_argument("--write-queries", type=Path, help="write what was drawn to this file")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="default: 0 1 2 3 4")
+    parser.add_argument("--count", type=int, default=20, help="searches per seed (default: 20)")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="detections per image, of which the median counts (default: 3)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument(
+        "--criterion", choices=("verified", "claimed", "lenient"), default="verified", help="of the table"
+    )
+    parser.add_argument("--output", type=Path, help="write all numbers with machine and command to this file")
+    parser.add_argument(
+        "--plot", type=Path, help="draw images until found, and images that missed the object, per search"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Search; see `tasktp search --help`."""
+    from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
+    from tasktp_ros.evaluation.parts import kept_parts
+    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.search.queries import write_queries
+    from tasktp_ros.evaluation.search.report import over_seeds, seed_report, table
+    from tasktp_ros.runtime.models import open_model
+
+    if min(arguments.count, arguments.repeats) < 1:
+        raise InputError("--count and --repeats must be at least 1")
+    cards = {model: open_model(model)[1] for model in arguments.model or DEFAULT_MODELS}
+    vocabulary, *others = sorted({card.vocabulary_name for card in cards.values()})
+    if others:
+        raise InputError(
+            f"the models have different vocabularies ({vocabulary}, {', '.join(others)}) and cannot be compared"
+        )
+    labels = read_label_map(arguments.data / TABLE, vocabulary).of_grade("A")
+    scans, drawn, set_aside = _queries(arguments, vocabulary, labels)
+    if arguments.write_queries:
+        write_queries(arguments.write_queries, vocabulary, drawn)
+    methods = _methods(arguments, cards)
+    with kept_parts(None, arguments.output) as parts:
+        steps = _measure(arguments, methods, scans, drawn, labels, parts)
+        seeds = {str(seed): seed_report(queries, steps[seed]) for seed, queries in drawn.items()}
+        report = provenance() | {
+            "data": arguments.data.name, "vocabulary": vocabulary, "scans": len(scans), "set_aside": set_aside,
+            "methods": {method.label: vars(method) for method in methods}, "seeds": seeds, "over_seeds": over_seeds(seeds),
+            "setting": {"repeats": arguments.repeats, "device": arguments.device, "precision": arguments.precision},
+            "searches": {str(seed): _searches(queries, steps[seed]) for seed, queries in drawn.items()},
+        }  # fmt: skip
+        if arguments.output:
+            write_results(arguments.output, report)
+    if arguments.plot:
+        from tasktp_ros.evaluation.search.plots import plot_searches
+
+        plot_searches(report, arguments.plot)
+    print(json.dumps(report, indent=1) if arguments.json else table(report, arguments.criterion))
+    return 0
+
+
+def _queries(
+    arguments: argparse.Namespace, vocabulary: str, labels: "LabelMap"
+) -> "tuple[dict[str, Scan], Drawn, dict[str, str]]":
+    """The scans that are searched in, what is searched for per seed, and why the other scans are set aside."""
+    from tqdm import tqdm
+
+    from tasktp_ros.datasets.scannet.scan import open_scans
+    from tasktp_ros.evaluation.search.queries import draw_queries, read_queries
+    from tasktp_ros.evaluation.search.steps import seen_in, unfit
+
+    scans = {scan.name: scan for scan in open_scans(arguments.data, arguments.split)}
+    if arguments.queries:
+        named, drawn = read_queries(arguments.queries)
+        if named != vocabulary:
+            raise InputError(f"{arguments.queries} is for the vocabulary {named!r}, the models have {vocabulary!r}")
+        wanted = {query.scan for queries in drawn.values() for query in queries}
+        absent = sorted(wanted - set(scans))
+        if absent:
+            raise InputError(f"{arguments.queries} searches in scans that {arguments.data} lacks, such as {absent[0]}")
+        return {name: scans[name] for name in wanted}, drawn, {}
+    set_aside = {name: reason for name, scan in scans.items() if (reason := unfit(scan))}
+    fit = {name: scan for name, scan in scans.items() if name not in set_aside}
+    if not fit:
+        name, reason = next(iter(set_aside.items()))
+        raise InputError(f"no scan in {arguments.data} can be searched in: {name} is set aside since {reason}")
+    seen = {
+        name: seen_in(scan, labels)
+        for name, scan in tqdm(fit.items(), desc="look", unit="scan", disable=None, leave=False)
+    }
+    drawn = {seed: draw_queries(seen, seed, arguments.count) for seed in arguments.seeds}
+    if not any(drawn.values()):
+        raise InputError(f"no category of the vocabulary {vocabulary!r} ever becomes visible in {arguments.data}")
+    return fit, drawn, set_aside
+
+
+def _methods(arguments: argparse.Namespace, cards: dict[str, Any]) -> "list[Method]":
+    from tasktp_ros.evaluation.search.measure import Method
+
+    methods = []
+    for model, card in cards.items():
+        task_aware = card.method == "tasktp"
+        if not task_aware:
+            methods.append(Method(card.name, model, narrowed=False))
+        if task_aware or card.method == "dense":
+            methods.append(Method(card.name if task_aware else f"{card.name}, one class", model, narrowed=True))
+        if task_aware and arguments.early_stop:
+            methods.append(Method(f"{card.name}, early stop", model, narrowed=True, early_stop=True))
+    return methods
+
+
+def _measure(
+    arguments: argparse.Namespace,
+    methods: "list[Method]",
+    scans: "dict[str, Scan]",
+    drawn: "Drawn",
+    labels: "LabelMap",
+    parts: Path,
+) -> dict[int, Any]:
+    """Per seed and method, for every query the steps of its walk."""
+    from tqdm import tqdm
+
+    from tasktp_ros.evaluation.search.measure import Measurement, Settings
+
+    wanted: dict[str, set[str]] = {}
+    for queries in drawn.values():
+        for query in queries:
+            wanted.setdefault(query.scan, set()).add(query.category)
+    settings = Settings(arguments.device, arguments.precision, arguments.repeats)
+    measurement = Measurement(parts, labels, settings)
+    total = len(methods) * len(wanted)
+    with tqdm(total=total, desc="search", unit="scan", disable=None, leave=False) as bar:
+        for done in measurement.run(methods, scans, wanted):
+            bar.set_postfix_str(done)
+            bar.update()
+    found = {
+        method.label: {name: measurement.result(method, scans[name], wanted[name]) for name in wanted}
+        for method in methods
+    }
+    return {
+        seed: {label: [rows[query.scan][query.category] for query in queries] for label, rows in found.items()}
+        for seed, queries in drawn.items()
+    }
+
+
+def _searches(queries: "list[Query]", steps: Any) -> list[dict[str, Any]]:
+    """Per query what each method needed: raw values of the report."""
+    from tasktp_ros.evaluation.search.protocol import follow
+    from tasktp_ros.evaluation.search.report import missed
+
+    missing = {label: missed(walks) for label, walks in steps.items()}
+    return [
+        {"scan": query.scan, "category": query.category, "oracle": query.oracle, "steps": query.steps,
+         "methods": {label: vars(follow(walks[i], "verified")) | {"missed": missing[label][i]} for label, walks in steps.items()}}
+        for i, query in enumerate(queries)
+    ]  # fmt: skip
