@@ -20,6 +20,7 @@ from vision_msgs.msg import Detection2DArray
 
 from tasktp_ros.msg import PruningStats, TaskCategories, TaskGoal
 from tasktp_ros.nodes.conversions import image_to_rgb
+from tasktp_ros.nodes.results import read_detections, read_pixels
 
 RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -167,23 +168,14 @@ class DemoObserver:
         self._picture_topics = []
 
     def _assemble(self, film: dict[str, dict[int, Image]], stamp_ns: int) -> Picture:
-        found = self._detections[stamp_ns].detections
-        boxes = [
-            (
-                one.bbox.center.position.x - one.bbox.size_x / 2,
-                one.bbox.center.position.y - one.bbox.size_y / 2,
-                one.bbox.center.position.x + one.bbox.size_x / 2,
-                one.bbox.center.position.y + one.bbox.size_y / 2,
-            )
-            for one in found
-        ]
+        names, scores, boxes = read_detections(self._detections[stamp_ns])
         return Picture(
             image=np.array(image_to_rgb(film["image"][stamp_ns])),
-            token_mask=_pixels(film["token_mask"][stamp_ns], np.uint8),
-            instances=_pixels(film["instances"][stamp_ns], np.uint16),
-            boxes=np.array(boxes, np.float32).reshape(-1, 4),
-            scores=np.array([one.results[0].hypothesis.score for one in found], np.float32),
-            names=[one.results[0].hypothesis.class_id for one in found],
+            token_mask=read_pixels(film["token_mask"][stamp_ns], np.uint8),
+            instances=read_pixels(film["instances"][stamp_ns], np.uint16),
+            boxes=boxes,
+            scores=scores,
+            names=names,
         )
 
     def _on_task(self, message: TaskCategories) -> None:
@@ -222,8 +214,3 @@ class DemoObserver:
 
 def _stamp(message: Any) -> int:
     return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
-
-
-def _pixels(message: Image, kind: type) -> NDArray[Any]:
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
-    return np.ascontiguousarray(rows).view(kind)[:, : message.width].copy()

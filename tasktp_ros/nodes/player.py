@@ -12,6 +12,14 @@ from types import FrameType
 
 def main(args: Sequence[str] | None = None) -> int:
     """Play until the source ends or SIGINT/SIGTERM; 0 done, 1 nobody to play for, 2 bad parameters or source."""
+    stop = stopping()
+    from tasktp_ros.nodes.player_node import play
+
+    return play(args, stop)
+
+
+def stopping() -> threading.Event:
+    """An event that SIGINT and SIGTERM set, instead of ending the process."""
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -19,9 +27,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    from tasktp_ros.nodes.player_node import play
-
-    return play(args, stop)
+    return stop
 
 
 if __name__ == "__main__":

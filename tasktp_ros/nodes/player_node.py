@@ -48,6 +48,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
         "unique",
         "unique = the source's, moved where one repeats; source = untouched; now = time of publishing",
     ),
+    "every": (1, "play every so many frames: 90 of a 30 Hz recording are one per 3 s"),
     "loop": (False, "start again at the end, until stopped"),
     "stop_after": (0, "frames to play at most; 0 = all"),
     "summary": ("", "file that gets the summary as JSON; empty = only the log"),
@@ -68,6 +69,7 @@ class Settings:
     timeout: float
     wait: float
     stamps: str
+    every: int
     loop: bool
     stop_after: int
     summary: str
@@ -87,6 +89,8 @@ class Settings:
         for name in ("rate", "timeout", "wait", "stop_after"):
             if not 0 <= values[name] < 1e9:
                 raise DataError(f"parameter {name} is {values[name]}: expected 0 or more")
+        if values["every"] < 1:
+            raise DataError(f"parameter every is {values['every']}: expected 1 or more")
         if values["stamps"] not in STAMPS:
             raise DataError(f"parameter stamps is {values['stamps']!r}: expected one of {', '.join(STAMPS)}")
         if not values["source"]:
@@ -185,6 +189,8 @@ class Player:
         while True:
             before = played
             for frame in self.source:
+                if frame.index % self.settings.every:
+                    continue
                 try:
                     shown = frame.decoded() if self.message_type == records.IMAGE else frame
                     yield shown, shown.record, passes

@@ -6,6 +6,7 @@ Only the worker thread builds messages, and each is published before the next is
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass
@@ -67,6 +68,23 @@ class ResultMessages:
         message.stage_names = list(found.timings)
         message.stage_milliseconds = list(found.timings.values())
         return message
+
+
+def read_detections(message: Detection2DArray) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
+    """Names, scores (D,) and boxes (D, 4) xyxy px of a message that :meth:`ResultMessages.detections` filled."""
+    found = message.detections
+    hypotheses = [one.results[0].hypothesis for one in found]
+    middle = np.array([(one.bbox.center.position.x, one.bbox.center.position.y) for one in found]).reshape(-1, 2)
+    half = np.array([(one.bbox.size_x, one.bbox.size_y) for one in found]).reshape(-1, 2) / 2
+    scores = np.array([hypothesis.score for hypothesis in hypotheses], np.float32)
+    boxes = np.hstack([middle - half, middle + half]).astype(np.float32)
+    return [hypothesis.class_id for hypothesis in hypotheses], scores, boxes
+
+
+def read_pixels(message: Image, kind: type) -> NDArray[Any]:
+    """Pixels (H, W) of a message of one number of type `kind` per pixel, such as an instance map."""
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
+    return np.ascontiguousarray(rows).view(kind)[:, : message.width].copy()
 
 
 def label_info(vocabulary: tuple[str, ...], threshold: float, stamp: Any) -> LabelInfo:

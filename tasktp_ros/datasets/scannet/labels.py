@@ -43,8 +43,8 @@ def graded_categories(vocabulary: str) -> dict[str, tuple[str, str]]:
     file = resources.files("tasktp_ros.datasets.scannet") / "maps" / f"{vocabulary}.csv"
     if not file.is_file():
         raise DataError(f"there is no map from ScanNet's categories to the vocabulary {vocabulary!r}")
-    with file.open(newline="") as text:
-        return {row["raw_category"]: (row["category"], row["grade"]) for row in csv.DictReader(text)}
+    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    return {row["raw_category"]: (row["category"], row["grade"]) for row in rows}
 
 
 def read_label_map(table: Path, vocabulary: str) -> LabelMap:

@@ -238,7 +238,9 @@ class SensFile:
 
     def _index(self, start: int) -> tuple[NDArray, NDArray[np.int64], int]:
         """Headers and offsets of all whole frames, and where they end."""
-        headers, offsets, at = [], [], start
+        headers: list[bytes] = []
+        offsets: list[int] = []
+        at = start
         sizes = struct.Struct("<2Q")
         while len(offsets) < self._announced and at + FRAME.itemsize <= self._size:
             header = self._read(at, FRAME.itemsize)

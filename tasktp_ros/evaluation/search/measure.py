@@ -13,7 +13,7 @@ import numpy as np
 from tasktp_ros.datasets.scannet.labels import LabelMap
 from tasktp_ros.datasets.scannet.scan import Scan
 from tasktp_ros.evaluation.search.protocol import CERTAIN, StepResult, judge
-from tasktp_ros.evaluation.search.steps import Sight, look, step_frames
+from tasktp_ros.evaluation.search.steps import look, step_frames
 from tasktp_ros.files import file_mark, replacing
 from tasktp_ros.runtime.detections import Detections
 from tasktp_ros.runtime.models import model_file
@@ -97,23 +97,17 @@ class Measurement:
         with scan.open() as recording:
             for frame in step_frames(len(recording)):
                 image, sight = recording[frame].color, look(scan, frame, self.labels)
-                if method.narrowed:
-                    for category in wanted:
-                        found[category].append(judge(*self._detect(method, image, category, sight)))
-                else:
-                    detections, _, _, milliseconds = self._detect(method, image, "", sight)
-                    for category in wanted:
-                        found[category].append(judge(detections, category, sight, milliseconds))
+                everything = None if method.narrowed else self._detect(method, image, "")
+                for category in wanted:
+                    result, milliseconds = everything or self._detect(method, image, category)
+                    found[category].append(judge(result, category, sight, milliseconds, result.kept))
         return found
 
-    def _detect(
-        self, method: Method, image: np.ndarray, category: str, sight: Sight
-    ) -> tuple[Detections, str, Sight, float]:
+    def _detect(self, method: Method, image: np.ndarray, category: str) -> tuple[Detections, float]:
         detector = self._detector(method, image)
         detector.set_task([category] if category else None)
         results = [detector.detect(image) for _ in range(self.settings.repeats)]
-        milliseconds = statistics.median(model_milliseconds(result) for result in results)
-        return results[0], category, sight, milliseconds
+        return results[0], statistics.median(model_milliseconds(result) for result in results)
 
     def _detector(self, method: Method, image: np.ndarray) -> TaskDetector:
         """The method's detector, warm; the one before it gives its memory back."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.evaluation.search.steps import Sight
-from tasktp_ros.runtime.detections import Detections
 
 CERTAIN = 0.5
 """Score that a detection must exceed to claim the object."""
@@ -15,6 +15,25 @@ MASK_OVERLAP = 0.5
 BOX_OVERLAP = 0.25
 CRITERIA = ("verified", "claimed", "lenient")
 """verified: a claim whose mask overlaps a visible instance by IoU 0.5; claimed: any claim; lenient: its box, by 0.25."""
+
+
+class Result(Protocol):
+    """What the protocol reads of a detector's result, best first: `Detections`, or messages."""
+
+    @property
+    def names(self) -> list[str]:
+        """D category names."""
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """(D,) in 0..1."""
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(D, 4) xyxy px of the image."""
+
+    def instance_map(self) -> NDArray[np.uint16]:
+        """(H, W): pixel k belongs to detection k - 1, 0 to none."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +72,27 @@ class Outcome:
     milliseconds: float
 
 
-def judge(found: Detections, category: str, sight: Sight, milliseconds: float) -> StepResult:
+def judge(found: Result, category: str, sight: Sight, milliseconds: float, kept: Sequence[float]) -> StepResult:
     """Compare a detector's result with what can be seen.
 
-    Label pictures of another size than the image are compared at their own.
+    A mask is what a robot receives: where masks overlap, the higher score has the pixel. Label pictures of another size
+    than the image are compared at their own.
+
+    Args:
+        kept: share of tokens that each gated block ran; empty without gates.
     """
     instances = sight.of(category)
     claims = [i for i, name in enumerate(found.names) if name == category and found.scores[i] >= CERTAIN]
     verified = lenient = False
-    for mask in instances:
-        scale = np.array(mask.shape[::-1] * 2) / np.array(found.image_size[::-1] * 2)
-        verified |= any(mask_overlap(resized(found.masks[i], mask.shape), mask) >= MASK_OVERLAP for i in claims)
-        lenient |= any(box_overlap(found.boxes[i] * scale, box_of(mask)) >= BOX_OVERLAP for i in claims)
-    kept = float(np.mean(found.kept)) if found.kept else None
-    return StepResult(bool(claims), verified, verified or lenient, bool(instances), milliseconds, kept)
+    if claims and instances:
+        numbers = found.instance_map()
+        for mask in instances:
+            scale = np.array(mask.shape[::-1] * 2) / np.array(numbers.shape[::-1] * 2)
+            here = resized(numbers, mask.shape)
+            verified |= any(mask_overlap(here == i + 1, mask) >= MASK_OVERLAP for i in claims)
+            lenient |= any(box_overlap(found.boxes[i] * scale, box_of(mask)) >= BOX_OVERLAP for i in claims)
+    share = float(np.mean(kept)) if kept else None
+    return StepResult(bool(claims), verified, verified or lenient, bool(instances), milliseconds, share)
 
 
 def follow(steps: Sequence[StepResult], criterion: str) -> Outcome:
@@ -83,8 +109,8 @@ def follow(steps: Sequence[StepResult], criterion: str) -> Outcome:
     return Outcome(len(walked), bool(runs), alarms, sum(step.milliseconds for step in walked))
 
 
-def resized(mask: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """A mask (H, W) at another height and width, by nearest pixels."""
+def resized(mask: NDArray, size: tuple[int, ...]) -> NDArray:
+    """A picture (H, W) at another height and width, by nearest pixels."""
     if mask.shape == size:
         return mask
     rows = ((np.arange(size[0]) + 0.5) * mask.shape[0] / size[0]).astype(np.intp)

@@ -52,7 +52,7 @@ def draw_queries(
     pool = [(scan, category) for scan in sorted(seen) for category in sorted(seen[scan][1])]
     scans: set[str] = set()
     categories: Counter[str] = Counter()
-    chosen = []
+    chosen: list[Query] = []
     for index in np.random.default_rng(seed).permutation(len(pool)):
         scan, category = pool[index]
         if len(chosen) < count and scan not in scans and categories[category] < MOST_PER_CATEGORY:

@@ -1,0 +1,22 @@
+"""The `searcher` program: asks for one object, decides on which image it is located, and says so.
+
+Topics (relative): `task_goal`, `search_steps` and `search_result` out; `task_categories`, `image`, `detections`, `instances`
+and `pruning` in. Signals are caught before anything slow is imported, so that stopping is clean at every stage.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from tasktp_ros.nodes.player import stopping
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Search until the object is located, the walk ends or SIGINT/SIGTERM; 0 over, 1 nobody answers, 2 bad parameters."""
+    stop = stopping()
+    from tasktp_ros.nodes.searcher_node import search
+
+    return search(args, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,320 @@
+"""Looks for one object through the ROS graph, by the same rules as the offline search (`evaluation.search`).
+
+The searcher answers every image on `search_steps`; a player in lock step waits for that answer, so the walk begins when the
+task is in force and ends when the object is located. One image every three seconds of stamps counts, the others are
+only answered.
+"""
+
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray
+
+from tasktp_ros.datasets import records
+from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
+from tasktp_ros.datasets.scannet.layout import RATE
+from tasktp_ros.datasets.scannet.scan import Scan
+from tasktp_ros.errors import DataError
+from tasktp_ros.evaluation.search.protocol import CRITERIA, StepResult, follow, judge
+from tasktp_ros.evaluation.search.steps import FRAMES_PER_STEP, Sight, look, step_frames
+from tasktp_ros.msg import PruningStats, SearchStatus, TaskCategories, TaskGoal
+from tasktp_ros.nodes import qos
+from tasktp_ros.nodes.player_node import SETTLE_SECONDS, SPIN_SECONDS, write_json
+from tasktp_ros.nodes.replay_book import quantiles
+from tasktp_ros.nodes.results import read_detections, read_pixels
+from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
+from tasktp_ros.tasks.vocabulary import VOCABULARIES
+
+STEP_NS = round(FRAMES_PER_STEP / RATE * records.NANOSECONDS)
+PARAMETERS: dict[str, tuple[Any, str]] = {
+    "target": ("", "category to search for; required"),
+    "goal_id": ("search", "name of the task goal that is sent for it"),
+    "narrow": (True, "send that goal; false leaves the detector looking for everything"),
+    "scan": ("", "scan folder whose label pictures say where the object is; empty = unknown, as on a robot"),
+    "labels": ("", f"label table; empty = {TABLE} two folders above the scan"),
+    "vocabulary": (DEFAULT_VOCABULARY, f"vocabulary of the detector: one of {', '.join(VOCABULARIES)}"),
+    "criterion": ("", f"when it is located: {', '.join(CRITERIA)}; empty = verified with a scan, else claimed"),
+    "wait": (60.0, "seconds to wait for the task to come into force"),
+    "summary": ("", "file that gets the result as JSON; empty = only the log"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The node's parameters, checked."""
+
+    target: str
+    goal_id: str
+    narrow: bool
+    scan: str
+    labels: str
+    vocabulary: str
+    criterion: str
+    wait: float
+    summary: str
+
+    @staticmethod
+    def of(node: Node) -> "Settings":
+        """Declare and read the parameters.
+
+        Raises:
+            DataError: says which one is wrong.
+        """
+        values: dict[str, Any] = {}
+        for name, (default, description) in PARAMETERS.items():
+            values[name] = node.declare_parameter(name, default, ParameterDescriptor(description=description)).value
+        settings = Settings(**values)
+        if settings.vocabulary not in VOCABULARIES:
+            raise DataError(
+                f"parameter vocabulary is {settings.vocabulary!r}: expected one of {', '.join(VOCABULARIES)}"
+            )
+        if settings.target not in VOCABULARIES[settings.vocabulary]:
+            raise DataError(
+                f"parameter target is {settings.target!r}: expected a category of {settings.vocabulary}, such as cup"
+            )
+        criterion = settings.criterion or ("verified" if settings.scan else "claimed")
+        if criterion not in CRITERIA:
+            raise DataError(f"parameter criterion is {criterion!r}: expected one of {', '.join(CRITERIA)}")
+        if criterion != "claimed" and not settings.scan:
+            raise DataError(f"the criterion {criterion!r} needs to know where the object is: set the parameter scan")
+        return replace(settings, criterion=criterion)
+
+
+def search(args: Sequence[str] | None, stop: threading.Event) -> int:
+    """Run the node until the search is over or `stop` is set."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("searcher")
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        settings = Settings.of(node)
+        return Searcher(node, executor, settings, sights_of(settings), stop).run()
+    except DataError as error:
+        node.get_logger().error(str(error))
+        return 2
+    except ExternalShutdownException:
+        return 0
+    finally:
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def sights_of(settings: Settings) -> list[Sight] | None:
+    """What can be seen on each image of the walk; None where nobody knows.
+
+    Raises:
+        DataError: a scan without label pictures, or whose table does not map onto the vocabulary.
+    """
+    if not settings.scan:
+        return None
+    scan = Scan(Path(settings.scan).absolute())
+    table = Path(settings.labels) if settings.labels else scan.folder.parents[1] / TABLE
+    labels = read_label_map(table, settings.vocabulary).of_grade("A")
+    with scan.open() as recording:
+        return [look(scan, frame, labels) for frame in step_frames(len(recording))]
+
+
+@dataclass
+class Heard:
+    """What has arrived for one image; `times` are arrivals in seconds of one clock."""
+
+    detections: Detection2DArray | None = None
+    instances: Image | None = None
+    pruning: PruningStats | None = None
+    image_at: float | None = None
+    detections_at: float | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Everything that a verdict needs is there."""
+        return not (self.detections is None or self.instances is None or self.pruning is None)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A detector's result as messages tell it: a `protocol.Result`."""
+
+    names: list[str]
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    instances: NDArray[np.uint16]
+
+    @staticmethod
+    def of(detections: Detection2DArray, instances: Image) -> "Seen":
+        """Read both messages of one image."""
+        return Seen(*read_detections(detections), read_pixels(instances, np.uint16))
+
+    def instance_map(self) -> NDArray[np.uint16]:
+        """(H, W) uint16: pixel k belongs to detection k - 1, 0 to none."""
+        return self.instances
+
+
+class Searcher:
+    """One search."""
+
+    def __init__(
+        self,
+        node: Node,
+        executor: SingleThreadedExecutor,
+        settings: Settings,
+        sights: list[Sight] | None,
+        stop: threading.Event,
+    ) -> None:
+        self.node, self.executor, self.settings, self.sights, self.stop = node, executor, settings, sights, stop
+        self.steps: list[StepResult] = []
+        self.latencies: list[float] = []
+        self.other_tasks = 0
+        self.finished = False
+        self._heard: dict[int, Heard] = defaultdict(Heard)
+        self._first_ns: int | None = None
+        self._task: list[str] | None = None
+        self._goals = node.create_publisher(TaskGoal, "task_goal", qos.GOALS)
+        self._result = node.create_publisher(SearchStatus, "search_result", qos.LATCHED)
+        node.create_subscription(TaskCategories, "task_categories", self._on_task, qos.LATCHED)
+        node.create_subscription(Image, "image", self._on_image, qos.IMAGES, raw=True)
+        node.create_subscription(Detection2DArray, "detections", self._on_detections, qos.RESULTS)
+        node.create_subscription(Image, "instances", self._on_instances, qos.IMAGES)
+        node.create_subscription(PruningStats, "pruning", self._on_pruning, qos.RESULTS)
+
+    def run(self) -> int:
+        """Search and report; the exit status."""
+        target, log = self.settings.target, self.node.get_logger()
+        if not self._ask_for_target():
+            if not self.stop.is_set():
+                log.error(
+                    f"no task for {target} came into force within {self.settings.wait} s: is the task manager active?"
+                )
+            return 0 if self.stop.is_set() else 1
+        self._spin(lambda: False, SETTLE_SECONDS)  # perception learns of the task when we do, give or take a moment
+        self._answers = self.node.create_publisher(SearchStatus, "search_steps", qos.RESULTS)
+        log.info(f"searching for {target}, located when {self.settings.criterion}")
+        self._spin(lambda: self.finished, float("inf"))
+        self._end_goal()
+        self._report()
+        return 0
+
+    def _ask_for_target(self) -> bool:
+        """Send the goal until it is in force; every new sender is met by a new goal, the same one each time."""
+        if not self.settings.narrow:
+            return True
+        goal = TaskGoal(id=self.settings.goal_id, categories=[self.settings.target], action=TaskGoal.START)
+        deadline = time.monotonic() + self.settings.wait
+        while self._task != [self.settings.target] and time.monotonic() < deadline and not self.stop.is_set():
+            if self._goals.get_subscription_count():
+                self._goals.publish(goal)
+            self._spin(lambda: self._task == [self.settings.target], 1.0)
+        return self._task == [self.settings.target]
+
+    def _end_goal(self) -> None:
+        if self.settings.narrow:
+            self._goals.publish(TaskGoal(id=self.settings.goal_id, action=TaskGoal.CANCEL))
+        self._spin(lambda: False, SETTLE_SECONDS)
+
+    def _on_task(self, message: TaskCategories) -> None:
+        self._task = list(message.names)
+
+    def _on_image(self, record: bytes) -> None:
+        self._heard[records.record_stamp(record)].image_at = time.monotonic()
+
+    def _on_detections(self, message: Detection2DArray) -> None:
+        heard = self._heard[stamp_of(message)]
+        heard.detections, heard.detections_at = message, time.monotonic()
+        self._look(message)
+
+    def _on_instances(self, message: Image) -> None:
+        self._heard[stamp_of(message)].instances = message
+        self._look(message)
+
+    def _on_pruning(self, message: PruningStats) -> None:
+        self._heard[stamp_of(message)].pruning = message
+        self._look(message)
+
+    def _look(self, message: Any) -> None:
+        """Judge an image once all its messages are there."""
+        stamp_ns = stamp_of(message)
+        if self.finished or not self._heard[stamp_ns].complete:
+            return
+        heard = self._heard.pop(stamp_ns)
+        self._first_ns = stamp_ns if self._first_ns is None else self._first_ns
+        if stamp_ns - self._first_ns >= len(self.steps) * STEP_NS:
+            self._judge(heard)
+        if not self.finished:
+            self._answers.publish(self._status(message.header))
+            return
+        self._result.publish(self._status(message.header))
+
+    def _judge(self, heard: Heard) -> None:
+        assert heard.detections is not None and heard.instances is not None and heard.pruning is not None
+        stats, number = heard.pruning, len(self.steps)
+        if self.settings.narrow and list(stats.categories) != [self.settings.target]:
+            self.other_tasks += 1
+            self.node.get_logger().warning(f"image {number} was looked at for another task: {list(stats.categories)}")
+        known = self.sights is not None and number < len(self.sights)
+        sight = self.sights[number] if self.sights is not None and known else Sight({})
+        stages = dict(zip(stats.stage_names, stats.stage_milliseconds, strict=True))
+        milliseconds = float(stages.get("total", stats.detect_milliseconds) - stages.get("preprocess", 0.0))
+        kept = [count / stats.total_tokens for count in stats.kept_tokens]
+        step = judge(Seen.of(heard.detections, heard.instances), self.settings.target, sight, milliseconds, kept)
+        self.steps.append(step)
+        if heard.image_at is not None and heard.detections_at is not None:
+            self.latencies.append(1000.0 * (heard.detections_at - heard.image_at))
+        located = bool(getattr(step, self.settings.criterion))
+        self.finished = located or (self.sights is not None and len(self.steps) >= len(self.sights))
+
+    def _status(self, header: Any) -> SearchStatus:
+        outcome = follow(self.steps, self.settings.criterion)
+        return SearchStatus(
+            header=header,
+            goal_id=self.settings.goal_id,
+            category=self.settings.target,
+            runs=outcome.runs,
+            false_alarms=outcome.false_alarms if self.sights is not None else 0,
+            claimed=bool(self.steps and self.steps[-1].claimed),
+            located=outcome.found,
+            finished=self.finished,
+        )
+
+    def _report(self) -> None:
+        outcome = follow(self.steps, self.settings.criterion)
+        where = f"located on image {outcome.runs}" if outcome.found else f"not located on {outcome.runs} images"
+        latency = quantiles(self.latencies)
+        self.node.get_logger().info(f"{self.settings.target} {where}, {outcome.false_alarms} false alarms, "
+                                    f"{outcome.milliseconds:.1f} ms detecting, node to node {latency['median']} ms")  # fmt: skip
+        if self.settings.summary:
+            content = asdict(outcome) | {
+                "category": self.settings.target,
+                "scan": Path(self.settings.scan).name,
+                "criterion": self.settings.criterion,
+                "located_frame": (outcome.runs - 1) * FRAMES_PER_STEP if outcome.found else None,
+                "finished": self.finished,
+                "other_tasks": self.other_tasks,
+                "latency_milliseconds": latency,
+                "steps": [asdict(step) for step in self.steps],
+            }
+            write_json(Path(self.settings.summary), json.loads(json.dumps(content)))
+
+    def _spin(self, done: Any, seconds: float) -> None:
+        """Handle what arrives until `done()`, the time is over or a signal came."""
+        deadline = time.monotonic() + seconds
+        while not done() and not self.stop.is_set() and time.monotonic() < deadline:
+            self.executor.spin_once(timeout_sec=SPIN_SECONDS)
+
+
+def stamp_of(message: Any) -> int:
+    """Header stamp of a message in nanoseconds."""
+    return int(message.header.stamp.sec) * records.NANOSECONDS + int(message.header.stamp.nanosec)
