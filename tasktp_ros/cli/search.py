@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--criterion", choices=("verified", "claimed", "lenient"), default="verified", help="of the table"
     )
+    parser.add_argument("--ros", nargs=2, metavar=("SCAN", "TARGET"),
+                        help="search once, through the ROS graph: perception, task manager, player and searcher")  # fmt: skip
+    parser.add_argument(
+        "--logs", type=Path, default=Path("search_logs"), help="the nodes' logs of --ros (default: search_logs)"
+    )
     parser.add_argument("--output", type=Path, help="write all numbers with machine and command to this file")
     parser.add_argument(
         "--plot", type=Path, help="draw images until found, and images that missed the object, per search"
@@ -64,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"the models have different vocabularies ({vocabulary}, {', '.join(others)}) and cannot be compared"
         )
+    if arguments.ros:
+        return _search_in_ros(arguments, cards, vocabulary)
     labels = read_label_map(arguments.data / TABLE, vocabulary).of_grade("A")
     scans, drawn, set_aside = _queries(arguments, vocabulary, labels)
     if arguments.write_queries:
@@ -183,3 +190,43 @@ def _searches(queries: "list[Query]", steps: Any) -> list[dict[str, Any]]:
          "methods": {label: vars(follow(walks[i], "verified")) | {"missed": missing[label][i]} for label, walks in steps.items()}}
         for i, query in enumerate(queries)
     ]  # fmt: skip
+
+
+def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: str) -> int:
+    """One search by the last of the models, whose task is the target if it can make use of it."""
+    from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
+    from tasktp_ros.datasets.scannet.scan import open_scans
+    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.search.ros import search_in_ros
+    from tasktp_ros.tasks.vocabulary import VOCABULARIES
+
+    name, target = arguments.ros
+    scan = next((scan for scan in open_scans(arguments.data) if scan.name == name), None)
+    if scan is None:
+        raise InputError(f"{arguments.data} has no scan {name!r}")
+    if target not in VOCABULARIES[vocabulary]:
+        raise InputError(
+            f"{target!r} is no category of the vocabulary {vocabulary!r}, such as {VOCABULARIES[vocabulary][0]}"
+        )
+    if scan.missing:
+        raise InputError(f"{name} cannot be searched in: it lacks {', '.join(scan.missing)}")
+    table = arguments.data / TABLE
+    read_label_map(table, vocabulary)
+    model, card = list(cards.items())[-1]
+    found = search_in_ros(
+        scan, table, target, model, vocabulary, card.method == "tasktp", arguments.criterion, arguments.logs
+    )
+    report = provenance() | {"data": arguments.data.name, "model": card.name} | found
+    if arguments.output:
+        write_results(arguments.output, report)
+    if arguments.json:
+        print(json.dumps(report, indent=1))
+        return 0
+    where = (
+        f"on image {found['runs']}, frame {found['located_frame']}"
+        if found["found"]
+        else f"not on {found['runs']} images"
+    )
+    print(f"{target} in {name} by {card.name}: {where}, {found['false_alarms']} false alarms, {found['milliseconds']:.1f} ms "
+          f"detecting; image to detections between nodes {found['latency_milliseconds']['median']} ms (median)")  # fmt: skip
+    return 0

@@ -1,0 +1,123 @@
+"""The search through the ROS graph: real processes, and the same answer as the offline search on the same walk."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from harness import NodeProcess, Robot, eventually
+
+from tasktp_ros.cli import main as command
+from tasktp_ros.datasets import records
+from tasktp_ros.datasets.frames import open_source
+from tasktp_ros.datasets.sample import SAMPLE
+from tasktp_ros.datasets.scannet import Scan, SensWriter
+from tasktp_ros.datasets.scannet.labels import TABLE, graded_categories
+from tasktp_ros.evaluation.search.steps import LEAST_AREA
+
+MODEL, FRAMES, STEPS = "rooms-nano", 271, 4
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory) -> tuple[Path, str]:
+    """A walk of four images of the sample drive; label pictures agree with what the model finds on the third alone."""
+    from tasktp_ros import TaskDetector
+
+    root = tmp_path_factory.mktemp("walk")
+    folder = root / "scans" / "scene0001_00"
+    folder.mkdir(parents=True)
+    with open_source(SAMPLE) as source:
+        stored = [cv2.imencode(".jpg", frame.image[..., ::-1])[1].tobytes() for frame in source][::4]
+    number, raw, target, area = something_to_find(TaskDetector.load(MODEL), stored)
+    height, width = area.shape
+    with SensWriter(folder / "scene0001_00.sens", (height, width), (2, 2), np.eye(4), np.eye(4)) as writer:
+        for frame in range(FRAMES):
+            picture = stored[(number + frame // 90 - 2) % len(stored)]
+            writer.write(picture, np.zeros((2, 2), np.uint16), np.eye(4), frame * 33333)
+    for kind, dtype, value in (("label", np.uint16, 99), ("instance", np.uint8, 1)):
+        with zipfile.ZipFile(folder / f"scene0001_00_2d-{kind}-filt.zip", "w") as archive:
+            for frame in range(0, FRAMES, 90):
+                there = area if frame == 180 else area & False
+                encoded = cv2.imencode(".png", np.where(there, value, 0).astype(dtype))[1].tobytes()
+                archive.writestr(f"{kind}-filt/{frame}.png", encoded)
+    (root / TABLE).write_text(f"id\traw_category\n99\t{raw}\n")
+    return root, target
+
+
+def something_to_find(detector, stored: list[bytes]) -> tuple[int, str, str, np.ndarray]:
+    """Number of a picture, a category that is found on it when it alone is asked for, and the pixels it is found on."""
+    for number, picture in enumerate(stored):
+        image = records.decode_file(np.frombuffer(picture, np.uint8), "picture")
+        for raw, (target, grade) in graded_categories("rooms").items():
+            detector.set_task([target])
+            found = detector.detect(image)
+            area = found.instance_map() == 1
+            if grade == "A" and area.mean() >= LEAST_AREA and found.scores[0] > 0.6:
+                return number, raw, target, area
+    raise AssertionError("the model finds nothing on the sample drive")
+
+
+def test_offline_and_ros_find_the_object_on_the_same_image(walk, tmp_path, capsys, monkeypatch):
+    from tasktp_ros.evaluation.search import measure
+
+    monkeypatch.setattr(measure, "WARM_UP", 1)
+    root, target = walk
+    arguments = ["search", str(root), "--model", MODEL, "--repeats", "1", "--json"]
+    assert command.main([*arguments, "--seeds", "0"]) == 0
+    (offline,) = json.loads(capsys.readouterr().out)["searches"]["0"]
+    assert offline["category"] == target and offline["steps"] == STEPS
+    assert command.main([*arguments, "--ros", "scene0001_00", target, "--logs", str(tmp_path / "logs")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    mine = offline["methods"][MODEL]
+    assert mine["found"] and (mine["runs"], mine["false_alarms"]) == (found["runs"], found["false_alarms"])
+    assert found["found"] and found["located_frame"] == 90 * (mine["runs"] - 1)
+    assert found["other_tasks"] == 0 and found["latency_milliseconds"]["median"] > 0
+    assert [step["visible"] for step in found["steps"]] == [False, False, True]
+
+
+def test_without_a_scan_a_claim_is_enough_and_the_goal_is_ended(
+    robot: Robot, start: Callable[..., NodeProcess], walk
+) -> None:
+    from tasktp_ros.msg import SearchStatus, TaskCategories
+
+    root, target = walk
+    wanted = robot.listen(TaskCategories, "task_categories")
+    results = robot.listen(SearchStatus, "search_result")
+    start(["-m", "tasktp_ros.nodes.task_manager"], "-p", "autostart:=true")
+    start(["-m", "tasktp_ros.nodes.perception"], "-p", "autostart:=true", "-p", f"model:={MODEL}")
+    searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", f"target:={target}")
+    start(["-m", "tasktp_ros.nodes.player"], "-p", f"source:={Scan(root / 'scans' / 'scene0001_00').folder}",
+          "-p", "every:=90", "-p", "results:=search_steps", "-p", "results_type:=tasktp_ros/msg/SearchStatus")  # fmt: skip
+    result = results.next(60.0)
+    assert result.located and result.finished and result.claimed and result.category == target and result.runs >= 1
+    eventually(lambda: not searcher.running, "the searcher ends")
+    assert "located on image" in searcher.log
+    eventually(
+        lambda: wanted.messages and not wanted.messages[-1].names, "the goal is over, everything is wanted again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        (["target:=unicorn"], "parameter target is 'unicorn'"),
+        (["target:=cup", "vocabulary:=birds"], "parameter vocabulary"),
+        (["target:=cup", "criterion:=verified"], "set the parameter scan"),
+        (["target:=cup", "criterion:=perhaps"], "parameter criterion"),
+        (["target:=cup", "scan:=/nowhere/scans/scene0000_00"], "label table"),
+    ],
+)
+def test_bad_parameters_are_one_sentence(start: Callable[..., NodeProcess], parameters: list[str], said: str) -> None:
+    given = [part for parameter in parameters for part in ("-p", parameter)]
+    searcher = start(["-m", "tasktp_ros.nodes.searcher"], *given)
+    assert searcher.process.wait(30) == 2
+    assert said in searcher.log and "Traceback" not in searcher.log
+
+
+def test_a_searcher_that_nobody_answers_says_so(start: Callable[..., NodeProcess]) -> None:
+    searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", "target:=cup", "-p", "wait:=1.0")
+    assert searcher.process.wait(30) == 1
+    assert "is the task manager active?" in searcher.log
