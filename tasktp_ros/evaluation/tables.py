@@ -24,6 +24,8 @@ def page(results: Path) -> str:
     parts = [HEAD]
     for path in sorted(results.glob("rooms_*.json")):
         parts.append(_accuracy(path.name, json.loads(path.read_text())))
+    for path in sorted(results.glob("search_*.json")):
+        parts.append(_search(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("bench_*.json")):
         parts.append(_bench(path.name, json.loads(path.read_text())))
     for name in ("office_walk", "demo_sample"):
@@ -76,6 +78,37 @@ def _accuracy_row(size: str, title: str, row: dict[str, Any], wrong: float | Non
          f"{row['precision_at_0.5']:.1f} / {row['recall_at_0.5']:.1f}", *cells, f"{row['backbone_gflops']:.2f}",
          f"{row['milliseconds']:.1f}"]
     )  # fmt: skip
+
+
+def _search(name: str, report: dict[str, Any]) -> str:
+    """Object search: the headline seed, and the spread of the number of images over all seeds."""
+    seed, headline = next(iter(report["seeds"].items()))
+    lines = [
+        f"## Object search: {report['scans']} walks of {report['data']}",
+        "",
+        f"`{report['command']}` ([{name}](../results/{name}), with every search); commit {report['commit']}. Sums over "
+        f"{headline['queries']} searches (seed {seed}), located = verified; a perfect detector needs {headline['oracle_runs']} images. "
+        "Kept: tokens that gated blocks ran on images with and without the target. Saved: milliseconds against the first row, by "
+        "needing fewer images and by being faster on each.",
+        "",
+        _row(["method", "#Runs", "time ms", "ms/run", "found", "false alarms", "kept with", "without", "saved: fewer runs",
+              "faster runs", f"#Runs, {len(report['seeds'])} seeds", "time ms", "found", "claimed: #Runs", "found"]),
+        _row(["---", *["--:"] * 14]),
+    ]  # fmt: skip
+    for label, row in headline["verified"].items():
+        spread, claimed = report["over_seeds"]["verified"][label], headline["claimed"][label]
+        shares = ["-" if row[key] is None else f"{row[key]:.0%}" for key in ("kept_with_target", "kept_without_target")]
+        lines.append(
+            _row([label, str(row["runs"]), f"{row['milliseconds']:.0f}", f"{row['milliseconds_per_run']:.1f}",
+                  f"{row['success_rate']:.0%}", str(row["false_alarms"]), *shares, f"{row['saved_by_fewer_runs']:.0f}",
+                  f"{row['saved_by_faster_runs']:.0f}", _spread(spread["runs"]), _spread(spread["milliseconds"]),
+                  f"{spread['success_rate'][0]:.0%}", str(claimed["runs"]), f"{claimed['success_rate']:.0%}"])
+        )  # fmt: skip
+    return "\n".join([*lines, ""])
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{values[0]:.1f} ± {values[1]:.1f}"
 
 
 def _bench(name: str, report: dict[str, Any]) -> str:

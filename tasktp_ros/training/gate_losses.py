@@ -26,7 +26,8 @@ class GateRecipe:
         early_rule: also prune tokens whose category is already known (equation 8, first case; table V).
         focal: class-balanced focal loss; otherwise plain cross-entropy (table 1b, row 13).
         published_labels: sample token labels as the published code does instead of by area (table 1b, rows 2 and 3).
-        foreground_share: see `labels.token_labels`; None = the larger area.
+        least_cover: an object that covers this share of a token's patch is on it, the smallest such object in front (see
+            `labels.front_token_labels`); None = the larger area.
     """
 
     class_weights: tuple[float, ...] = (0.01, 0.02, 0.04)
@@ -38,7 +39,7 @@ class GateRecipe:
     early_rule: bool = True
     focal: bool = True
     published_labels: bool = False
-    foreground_share: float | None = None
+    least_cover: float | None = None
 
 
 _PLAIN = GateRecipe(
@@ -52,7 +53,7 @@ _PLAIN = GateRecipe(
 GATE_RECIPES = {
     "final": GateRecipe(),
     "plain": _PLAIN,
-    "rooms": replace(_PLAIN, prune_weights=(1.0, 1.0, 1.0), early_rule=False, focal=False, foreground_share=0.1),
+    "rooms": replace(_PLAIN, prune_weights=(1.0, 1.0, 1.0), early_rule=False, focal=False, least_cover=0.1),
 }
 """The configuration released as final, the other one, and ours for the rooms: small objects have tokens too, and what is
 already recognised is not pruned, since the blocks are too few to do without it."""

@@ -10,7 +10,7 @@ from tasktp_ros.training.batch import Truth
 PATCH = 16
 
 
-def token_labels(truth: Truth, num_classes: int, foreground_share: float | None = None) -> Tensor:
+def token_labels(truth: Truth, num_classes: int) -> Tensor:
     """The category that covers most of each token's patch.
 
     All pixels count, background included; equal areas go to the lower index.
@@ -18,25 +18,45 @@ def token_labels(truth: Truth, num_classes: int, foreground_share: float | None 
     Args:
         truth: masks (M, H, W), H and W multiples of 16.
         num_classes: categories C without background.
-        foreground_share: with a number, an object that covers at least this share of the patch wins over background,
-            so that small objects have tokens too.
 
     Returns:
         (H/16 * W/16,) int64 in [0, C]; C is background.
     """
-    height, width = truth.masks.shape[1:]
-    masks = truth.masks.float()
-    # A product of two thin matrices averages the patches; pooling thousands of rows is slower on a CPU.
-    shares = masks.view(-1, height // PATCH, PATCH, width // PATCH, PATCH).mean(dim=(2, 4)).flatten(1)
+    shares = patch_shares(truth.masks)
     coverage = shares.new_zeros(num_classes + 1, shares.shape[1])
     coverage.index_add_(0, truth.labels, shares).clamp_(max=1.0)
-    taken = masks.amax(0) if len(masks) else masks.new_zeros(height, width)
-    free = 1.0 - taken.view(height // PATCH, PATCH, width // PATCH, PATCH).mean(dim=(1, 3)).flatten()
-    coverage[num_classes] = free
-    if foreground_share is not None:
-        covered = coverage[:num_classes].amax(0) >= foreground_share
-        coverage[num_classes].masked_fill_(covered, -1.0)
+    taken = truth.masks.any(0, keepdim=True) if len(truth.masks) else truth.masks.new_zeros(1, *truth.masks.shape[1:])
+    coverage[num_classes] = 1.0 - patch_shares(taken)[0]
     return first_argmax(coverage)
+
+
+def front_token_labels(truth: Truth, num_classes: int, least_cover: float) -> Tensor:
+    """The category of the smallest object that covers at least `least_cover` of each token's patch, else background.
+
+    So a cup has tokens though it stands on a table, and though the wall behind it covers more.
+    Arguments and result as :func:`token_labels`.
+    """
+    shares = patch_shares(truth.masks)
+    labels = torch.full(shares.shape[1:], num_classes, dtype=torch.int64, device=shares.device)
+    for index in truth.masks.flatten(1).sum(1).argsort(descending=True).tolist():
+        labels[shares[index] >= least_cover] = truth.labels[index]
+    return labels
+
+
+def covered_by_relevant(truth: Truth, relevant: Tensor, least_cover: float) -> Tensor:
+    """Tokens of whose patch a relevant object covers at least `least_cover`: (H/16 * W/16,) bool.
+
+    Args:
+        relevant: (C,) bool, the task set.
+    """
+    shares = patch_shares(truth.masks[relevant[truth.labels]])
+    return (shares >= least_cover).any(0)
+
+
+def patch_shares(masks: Tensor) -> Tensor:
+    """Share of each token's patch that each mask covers: (M, H, W) bool -> (M, H/16 * W/16) float32."""
+    height, width = masks.shape[1:]
+    return masks.float().view(-1, height // PATCH, PATCH, width // PATCH, PATCH).mean(dim=(2, 4)).flatten(1)
 
 
 def centre_token_labels(truth: Truth, num_classes: int) -> Tensor:

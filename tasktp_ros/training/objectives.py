@@ -12,7 +12,14 @@ from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.training.batch import Batch, Truth
 from tasktp_ros.training.detection_losses import SampleCounts, proposal_losses, region_losses, split_targets
 from tasktp_ros.training.gate_losses import ClassBalance, GateRecipe, gate_losses
-from tasktp_ros.training.labels import centre_token_labels, corner_relevance, pixel_labels, token_labels
+from tasktp_ros.training.labels import (
+    centre_token_labels,
+    corner_relevance,
+    covered_by_relevant,
+    front_token_labels,
+    pixel_labels,
+    token_labels,
+)
 from tasktp_ros.training.task_sampling import draw_tasks
 from tasktp_ros.vision.backbone import Maps
 from tasktp_ros.vision.boxes import STRIDES
@@ -165,7 +172,13 @@ def token_losses(
     if gates.published_labels:
         labels = torch.stack([centre_token_labels(truth, num_classes) for truth in truths])
         on_relevant = torch.stack([corner_relevance(truth, row) for truth, row in zip(truths, task, strict=True)])
+    elif gates.least_cover is not None:
+        cover = gates.least_cover
+        labels = torch.stack([front_token_labels(truth, num_classes, cover) for truth in truths])
+        on_relevant = torch.stack(
+            [covered_by_relevant(truth, row, cover) for truth, row in zip(truths, task, strict=True)]
+        )
     else:
-        labels = torch.stack([token_labels(truth, num_classes, gates.foreground_share) for truth in truths])
+        labels = torch.stack([token_labels(truth, num_classes) for truth in truths])
         on_relevant = F.pad(task, (0, 1)).gather(1, labels)
     return gate_losses(state.class_logits, state.keep_logits, labels, on_relevant, task, balance(labels), gates)

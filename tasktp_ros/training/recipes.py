@@ -85,9 +85,9 @@ def _rooms(
                    augment=zoomed, counts=few)  # fmt: skip
     boxes = replace(labels, name="boxes", objective="detection", steps=round(2200 * share), batch=16, rate=8e-4)
     finish = replace(boxes, name="finish", steps=round(600 * share), inputs=(full,), rate=4e-4, augment=plain)
-    # A second round with the rate back up: the first ended while precision was still rising.
+    # A second round with the rate back up, since the first one ended while precision was still rising.
     again = (replace(boxes, name="boxes again", steps=round(4200 * share)),
-             replace(finish, name="finish again", steps=round(900 * share)))  # fmt: skip
+             replace(finish, name="finish again", steps=round(500 * share)))  # fmt: skip
     gates = Stage(
         "gates", "gates", round(300 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
     )

@@ -3,7 +3,14 @@ import math
 import torch
 
 from tasktp_ros.training.batch import Truth
-from tasktp_ros.training.labels import centre_token_labels, corner_relevance, pixel_labels, token_labels
+from tasktp_ros.training.labels import (
+    centre_token_labels,
+    corner_relevance,
+    covered_by_relevant,
+    front_token_labels,
+    pixel_labels,
+    token_labels,
+)
 from tasktp_ros.training.objectives import balanced_cross_entropy
 
 CLASSES = 3
@@ -33,16 +40,32 @@ def test_equal_areas_go_to_the_lower_index_and_background_is_the_highest():
     assert token_labels(truth_of((2, half[0])), CLASSES)[0] == 2
 
 
-def test_a_small_object_wins_over_background_only_if_asked_to():
-    truth = truth_of((1, (slice(4, 8), slice(4, 12))))
-    assert token_labels(truth, CLASSES)[0] == CLASSES
-    assert token_labels(truth, CLASSES, foreground_share=0.1)[0] == 1
-    assert token_labels(truth, CLASSES, foreground_share=0.2)[0] == CLASSES
+def test_the_smallest_object_that_covers_enough_is_in_front():
+    cup = (1, (slice(4, 8), slice(4, 12)))  # an eighth of the patch
+    table = (2, (slice(0, 16), slice(0, 32)))
+    assert token_labels(truth_of(cup), CLASSES)[0] == CLASSES
+    assert front_token_labels(truth_of(cup), CLASSES, 0.1).tolist() == [1, 3, 3, 3]
+    assert front_token_labels(truth_of(cup), CLASSES, 0.2)[0] == CLASSES
+    for objects in ((cup, table), (table, cup)):
+        assert front_token_labels(truth_of(*objects), CLASSES, 0.1).tolist() == [1, 2, 3, 3]
+
+
+def test_a_token_is_relevant_when_any_relevant_object_covers_enough_of_it():
+    truth = truth_of((1, (slice(4, 8), slice(4, 12))), (0, (slice(5, 7), slice(5, 7))))
+    only = torch.eye(CLASSES, dtype=torch.bool)
+    assert covered_by_relevant(truth, only[1], 0.1).tolist() == [True, False, False, False], (
+        "though another is in front"
+    )
+    assert not covered_by_relevant(truth, only[0], 0.1).any() and not covered_by_relevant(truth, only[2], 0.0).any()
 
 
 def test_no_object_is_all_background():
     empty = truth_of()
-    for labels in (token_labels(empty, CLASSES), centre_token_labels(empty, CLASSES)):
+    for labels in (
+        token_labels(empty, CLASSES),
+        centre_token_labels(empty, CLASSES),
+        front_token_labels(empty, CLASSES, 0.1),
+    ):
         assert labels.tolist() == [CLASSES] * 4
     assert not corner_relevance(empty, torch.ones(CLASSES, dtype=torch.bool)).any()
 
