@@ -53,6 +53,15 @@ def start(robot: "Robot", tmp_path: Path) -> Iterator[Callable[..., "NodeProcess
     robot.forget_servers()
 
 
+@pytest.fixture(scope="session")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Root of a labelled walk, and the category that is to be found on its third image."""
+    from small_walk import make_walk
+
+    root = tmp_path_factory.mktemp("walk")
+    return root, make_walk(root)
+
+
 @pytest.fixture(scope="module")
 def fake(robot: "Robot", tmp_path_factory: pytest.TempPathFactory) -> Iterator["NodeProcess"]:
     """One active perception node with a fake detector, shared by the tests of a module."""

@@ -87,6 +87,18 @@ def test_a_replay_plays_every_frame_and_ends_by_itself(launch: Callable[..., Nod
     assert (summary["frames_sent"], summary["results_received"], summary["lost"]) == (4, 4, 0)
 
 
+def test_a_search_ends_with_its_result(
+    launch: Callable[..., NodeProcess], walk: tuple[Path, str], tmp_path: Path
+) -> None:
+    root, target = walk
+    summary = tmp_path / "search.json"
+    scan = root / "scans" / "scene0001_00"
+    process = launch("scannet_search.launch.py", f"scan:={scan}", f"target:={target}", f"summary:={summary}")
+    assert process.process.wait(120) == 0, process.log
+    found = json.loads(summary.read_text())
+    assert found["found"] and found["located_frame"] == 180 and found["other_tasks"] == 0
+
+
 def interrupt(process: NodeProcess) -> tuple[int, float]:
     """Press ctrl-c: the whole foreground group gets the signal, on which launch relies."""
     for child in children(process, ""):
@@ -114,6 +126,7 @@ def test_the_launch_files_are_installed() -> None:
     for name in (
         "launch/perception.launch.py",
         "launch/replay.launch.py",
+        "launch/scannet_search.launch.py",
         "config/perception.yaml",
         "rviz/perception.rviz",
     ):
