@@ -26,6 +26,8 @@ class GateRecipe:
         early_rule: also prune tokens whose category is already known (equation 8, first case; table V).
         focal: class-balanced focal loss; otherwise plain cross-entropy (table 1b, row 13).
         published_labels: sample token labels as the published code does instead of by area (table 1b, rows 2 and 3).
+        balance_images: kept and pruned tokens have equal weight within each image; otherwise within the batch, where images with
+            large task sets outvote those with a single category.
         least_cover: an object that covers this share of a token's patch is on it, the smallest such object in front (see
             `labels.front_token_labels`); None = the larger area.
     """
@@ -39,6 +41,7 @@ class GateRecipe:
     early_rule: bool = True
     focal: bool = True
     published_labels: bool = False
+    balance_images: bool = False
     least_cover: float | None = None
 
 
@@ -53,7 +56,9 @@ _PLAIN = GateRecipe(
 GATE_RECIPES = {
     "final": GateRecipe(),
     "plain": _PLAIN,
-    "rooms": replace(_PLAIN, prune_weights=(1.0, 1.0, 1.0), early_rule=False, focal=False, least_cover=0.1),
+    "rooms": replace(
+        _PLAIN, prune_weights=(1.0, 1.0, 1.0), early_rule=False, focal=False, balance_images=True, least_cover=0.1
+    ),
 }
 """The configuration released as final, the other one, and ours for the rooms: small objects have tokens too, and what is
 already recognised is not pruned, since the blocks are too few to do without it."""
@@ -160,7 +165,10 @@ def gate_losses(
             of_class = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
         known = logits.detach().float()
         keep = keep_labels(known, labels, on_relevant, relevant, recipe.early_rule)
-        of_pruning = prune_loss(keep_logit, keep, known.softmax(-1).amax(-1))
+        confidence = known.softmax(-1).amax(-1)
+        groups = len(keep) if recipe.balance_images else 1
+        parts = zip(keep_logit.chunk(groups), keep.chunk(groups), confidence.chunk(groups), strict=True)
+        of_pruning = torch.stack([prune_loss(*part) for part in parts]).mean()
         classified.append(weight_of(recipe.class_weights, gate) * of_class)
         pruned.append(weight_of(recipe.prune_weights, gate) * of_pruning)
     return {"loss_token_class": torch.stack(classified).mean(), "loss_prune": torch.stack(pruned).mean()}

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,6 +110,25 @@ def test_losses_are_weighted_per_gate_and_gates_learn_only_their_own(name):
                else torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten()) for logits in class_logits]  # fmt: skip
     expected = sum(weight_of(recipe.class_weights, gate) * loss for gate, loss in enumerate(of_gate)) / 3
     assert losses["loss_token_class"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_images_can_be_balanced_one_by_one():
+    logits, known = torch.randn(2, 6, 2), torch.randn(2, 6, CLASSES + 1)
+    labels = torch.tensor([[0, 3, 3, 3, 3, 3], [0, 0, 0, 0, 1, 3]])
+    task = torch.tensor([[True, False, False], [True, True, True]])
+    on_relevant = torch.nn.functional.pad(task, (0, 1)).gather(1, labels)
+    recipe = GATE_RECIPES["rooms"]
+
+    def pruning(rows: slice, one_by_one: bool) -> float:
+        arguments = (labels[rows], on_relevant[rows], task[rows], torch.ones(CLASSES + 1))
+        changed = replace(recipe, balance_images=one_by_one)
+        return gate_losses([known[rows]], [logits[rows]], *arguments, changed)["loss_prune"].item()
+
+    both = slice(0, 2)
+    assert pruning(both, True) == pytest.approx(
+        (pruning(slice(0, 1), False) + pruning(slice(1, 2), False)) / 2, rel=1e-5
+    )
+    assert pruning(both, True) != pytest.approx(pruning(both, False), rel=1e-3)
 
 
 def test_released_configurations_are_the_published_ones():
