@@ -24,7 +24,9 @@ class GateRecipe:
         set_sizes: sizes that task sets are drawn from.
         ignore_irrelevant: irrelevant objects are neither object nor background and their class scores fold into it.
         early_rule: also prune tokens whose category is already known (equation 8, first case; table V).
-        focal: class-balanced focal loss; otherwise plain cross-entropy (table 1b, row 13).
+        guess_rule: keep tokens that a gate takes for relevant though they are not (equation 8, second case); otherwise only what
+            is relevant is kept.
+        class_loss: "focal" (class-balanced), "plain" cross-entropy (table 1b, row 13), or "even": see `even_cross_entropy`.
         published_labels: sample token labels as the published code does instead of by area (table 1b, rows 2 and 3).
         balance_images: kept and pruned tokens have equal weight within each image; otherwise within the batch, where images with
             large task sets outvote those with a single category.
@@ -39,7 +41,8 @@ class GateRecipe:
     set_sizes: tuple[int, ...] = SET_SIZES
     ignore_irrelevant: bool = False
     early_rule: bool = True
-    focal: bool = True
+    guess_rule: bool = True
+    class_loss: str = "focal"
     published_labels: bool = False
     balance_images: bool = False
     least_cover: float | None = None
@@ -57,7 +60,14 @@ GATE_RECIPES = {
     "final": GateRecipe(),
     "plain": _PLAIN,
     "rooms": replace(
-        _PLAIN, prune_weights=(1.0, 1.0, 1.0), early_rule=False, focal=False, balance_images=True, least_cover=0.1
+        _PLAIN,
+        class_weights=(2.0, 2.0, 2.0),
+        prune_weights=(1.0, 1.0, 1.0),
+        early_rule=False,
+        guess_rule=False,
+        class_loss="even",
+        balance_images=True,
+        least_cover=0.1,
     ),
 }
 """The configuration released as final, the other one, and ours for the rooms: small objects have tokens too, and what is
@@ -101,8 +111,24 @@ def class_loss(class_logits: Tensor, labels: Tensor, class_weights: Tensor) -> T
     return losses.sum(-1).mean()
 
 
+def even_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy, half its weight on background and half on the categories that are there, evenly: a bed has a thousand
+    times the cells of a cup. Logits (B, K, ...) and labels (B, ...) in [0, K), background last -> ().
+    """
+    losses = F.cross_entropy(logits, labels, reduction="none").flatten()
+    counts = torch.bincount(labels.flatten(), minlength=logits.shape[1])
+    means = losses.new_zeros(len(counts)).index_add(0, labels.flatten(), losses) / counts.clamp(min=1)
+    objects = means[:-1].sum() / (counts[:-1] > 0).sum().clamp(min=1)
+    return 0.5 * means[-1] + 0.5 * objects
+
+
 def keep_labels(
-    class_logits: Tensor, labels: Tensor, on_relevant: Tensor, relevant: Tensor, early_rule: bool
+    class_logits: Tensor,
+    labels: Tensor,
+    on_relevant: Tensor,
+    relevant: Tensor,
+    early_rule: bool = True,
+    guess_rule: bool = True,
 ) -> Tensor:
     """Pseudo-label of every token (equation 8): prune it if its category is already known, or if it is taken for an
     irrelevant one and does not lie on a relevant object; keep it otherwise.
@@ -112,14 +138,14 @@ def keep_labels(
         labels: (B, N) int64, background C.
         on_relevant: (B, N) bool: the token lies on a relevant object.
         relevant: (B, C) bool.
-        early_rule: False leaves the first case out.
+        early_rule, guess_rule: see `GateRecipe`.
 
     Returns:
         (B, N) bool, True = keep.
     """
     guess = class_logits.argmax(-1)
     guessed_relevant = F.pad(relevant, (0, 1)).gather(1, guess)
-    prune = ~guessed_relevant & ~on_relevant
+    prune = ~guessed_relevant & ~on_relevant if guess_rule else ~on_relevant
     if early_rule:
         prune = prune | (guess == labels)
     return ~prune
@@ -159,12 +185,9 @@ def gate_losses(
     """Both losses, weighted per gate and averaged over gates; arguments per gate as in the functions above."""
     classified, pruned = [], []
     for gate, (logits, keep_logit) in enumerate(zip(class_logits, keep_logits, strict=True)):
-        if recipe.focal:
-            of_class = class_loss(logits, labels, class_weights)
-        else:
-            of_class = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
+        of_class = _class_loss_of(recipe.class_loss, logits, labels, class_weights)
         known = logits.detach().float()
-        keep = keep_labels(known, labels, on_relevant, relevant, recipe.early_rule)
+        keep = keep_labels(known, labels, on_relevant, relevant, recipe.early_rule, recipe.guess_rule)
         confidence = known.softmax(-1).amax(-1)
         groups = len(keep) if recipe.balance_images else 1
         parts = zip(keep_logit.chunk(groups), keep.chunk(groups), confidence.chunk(groups), strict=True)
@@ -172,6 +195,13 @@ def gate_losses(
         classified.append(weight_of(recipe.class_weights, gate) * of_class)
         pruned.append(weight_of(recipe.prune_weights, gate) * of_pruning)
     return {"loss_token_class": torch.stack(classified).mean(), "loss_prune": torch.stack(pruned).mean()}
+
+
+def _class_loss_of(kind: str, logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
+    if kind == "focal":
+        return class_loss(logits, labels, class_weights)
+    tokens = logits.float().flatten(0, 1)
+    return even_cross_entropy(tokens, labels.flatten()) if kind == "even" else F.cross_entropy(tokens, labels.flatten())
 
 
 def weight_of(weights: Sequence[float], gate: int) -> float:

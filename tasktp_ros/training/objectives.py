@@ -11,7 +11,7 @@ from tasktp_ros.reduction.svit import SViT, ratio_loss
 from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.training.batch import Batch, Truth
 from tasktp_ros.training.detection_losses import SampleCounts, proposal_losses, region_losses, split_targets
-from tasktp_ros.training.gate_losses import ClassBalance, GateRecipe, gate_losses
+from tasktp_ros.training.gate_losses import ClassBalance, GateRecipe, even_cross_entropy, gate_losses
 from tasktp_ros.training.labels import (
     centre_token_labels,
     corner_relevance,
@@ -73,18 +73,8 @@ class LabelObjective(Objective):
         losses = proposal_losses(scores, deltas, targets, self.counts.anchors)
         for level, stride in list(zip(levels, STRIDES, strict=True))[:4]:
             labels = pixel_labels(batch.truths, self.num_classes, stride)
-            losses[f"loss_cells_{stride}"] = 0.25 * balanced_cross_entropy(self.cell_classes(level).float(), labels)
+            losses[f"loss_cells_{stride}"] = 0.25 * even_cross_entropy(self.cell_classes(level).float(), labels)
         return losses
-
-
-def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of cells, half its weight on background and half on the categories that are there, evenly: a bed has a
-    thousand times the cells of a cup. (B, K, h, w) and (B, h, w) -> ()."""
-    losses = F.cross_entropy(logits, labels, reduction="none").flatten()
-    counts = torch.bincount(labels.flatten(), minlength=logits.shape[1])
-    means = losses.new_zeros(len(counts)).index_add(0, labels.flatten(), losses) / counts.clamp(min=1)
-    objects = means[:-1].sum() / (counts[:-1] > 0).sum().clamp(min=1)
-    return 0.5 * means[-1] + 0.5 * objects
 
 
 class DetectionObjective(Objective):

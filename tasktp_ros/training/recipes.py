@@ -91,12 +91,12 @@ def _rooms(
     gates = Stage(
         "gates", "gates", round(300 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
     )
-    adapt = (replace(boxes, name="adapt", steps=round(1000 * share), rate=4e-4),
+    adapt = (replace(boxes, name="adapt", steps=round(1800 * share), rate=6e-4),
              replace(finish, name="adapt at full size", steps=round(500 * share), rate=2e-4))  # fmt: skip
     learned = GATE_RECIPES["rooms"]
     return (
         Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish, *again)),
-        Recipe(name, size, "tasktp", "rooms", (gates, *adapt), learned),
+        Recipe(name, size, "tasktp", "rooms", adapt, learned),
         Recipe(f"{name}-gates", size, "tasktp", "rooms", (gates,), learned),
         Recipe(f"{name}-svit", size, "svit", "rooms", adapt),
     )

@@ -8,6 +8,7 @@ from tasktp_ros.training.gate_losses import (
     GATE_RECIPES,
     ClassBalance,
     class_loss,
+    even_cross_entropy,
     gate_losses,
     keep_labels,
     prune_loss,
@@ -43,6 +44,14 @@ def test_pseudo_labels_follow_equation_8(guess, label, kept, kept_without_early_
     arguments = (sure_of(guess), labels, on_relevant, relevant)
     assert keep_labels(*arguments, early_rule=True).item() is kept
     assert keep_labels(*arguments, early_rule=False).item() is kept_without_early_rule
+
+
+@pytest.mark.parametrize(("guess", "label"), [(0, 1), (BACKGROUND, 0), (0, 0), (1, BACKGROUND)])
+def test_without_the_guess_rule_only_what_is_relevant_is_kept(guess, label):
+    relevant = torch.tensor([[True, False, False]])
+    on_relevant = torch.tensor([[label == 0]])
+    arguments = (sure_of(guess), torch.tensor([[label]]), on_relevant, relevant)
+    assert keep_labels(*arguments, early_rule=False, guess_rule=False).item() is (label == 0)
 
 
 def test_class_loss_by_hand():
@@ -106,8 +115,11 @@ def test_losses_are_weighted_per_gate_and_gates_learn_only_their_own(name):
     losses = gate_losses(class_logits, keep_logits, labels, on_relevant, relevant, torch.ones(CLASSES + 1), recipe)
     losses["loss_prune"].backward()
     assert all(logits.grad is None for logits in class_logits), "the pruning loss must not reach the category head"
-    of_gate = [class_loss(logits, labels, torch.ones(CLASSES + 1)) if recipe.focal
-               else torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten()) for logits in class_logits]  # fmt: skip
+    flat = labels.flatten()
+    of_kind = {"focal": lambda logits: class_loss(logits, labels, torch.ones(CLASSES + 1)),
+               "plain": lambda logits: torch.nn.functional.cross_entropy(logits.flatten(0, 1), flat),
+               "even": lambda logits: even_cross_entropy(logits.flatten(0, 1), flat)}  # fmt: skip
+    of_gate = [of_kind[recipe.class_loss](logits) for logits in class_logits]
     expected = sum(weight_of(recipe.class_weights, gate) * loss for gate, loss in enumerate(of_gate)) / 3
     assert losses["loss_token_class"].item() == pytest.approx(expected.item(), rel=1e-5)
 
