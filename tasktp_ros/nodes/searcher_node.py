@@ -39,6 +39,7 @@ from tasktp_ros.nodes.results import read_detections, read_pixels
 from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
+MOST_HEARD = 100
 STEP_NS = round(FRAMES_PER_STEP / RATE * records.NANOSECONDS)
 PARAMETERS: dict[str, tuple[Any, str]] = {
     "target": ("", "category to search for; required"),
@@ -186,7 +187,7 @@ class Searcher:
         self._goals = node.create_publisher(TaskGoal, "task_goal", qos.GOALS)
         self._result = node.create_publisher(SearchStatus, "search_result", qos.LATCHED)
         node.create_subscription(TaskCategories, "task_categories", self._on_task, qos.LATCHED)
-        node.create_subscription(Image, "image", self._on_image, qos.IMAGES, raw=True)
+        node.create_subscription(Image, "image", self._on_image, qos.camera(), raw=True)
         node.create_subscription(Detection2DArray, "detections", self._on_detections, qos.RESULTS)
         node.create_subscription(Image, "instances", self._on_instances, qos.IMAGES)
         node.create_subscription(PruningStats, "pruning", self._on_pruning, qos.RESULTS)
@@ -230,6 +231,8 @@ class Searcher:
 
     def _on_image(self, record: bytes) -> None:
         self._heard[records.record_stamp(record)].image_at = time.monotonic()
+        while len(self._heard) > MOST_HEARD:  # images that were never answered: perception looks at the newest only
+            del self._heard[next(iter(self._heard))]
 
     def _on_detections(self, message: Detection2DArray) -> None:
         heard = self._heard[stamp_of(message)]
