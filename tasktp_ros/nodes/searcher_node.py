@@ -184,6 +184,7 @@ class Searcher:
         self._heard: dict[int, Heard] = defaultdict(Heard)
         self._first_ns: int | None = None
         self._task: list[str] | None = None
+        self._answers: Any = None  # until the task is in force, images are none of ours
         self._goals = node.create_publisher(TaskGoal, "task_goal", qos.GOALS)
         self._result = node.create_publisher(SearchStatus, "search_result", qos.LATCHED)
         node.create_subscription(TaskCategories, "task_categories", self._on_task, qos.LATCHED)
@@ -253,6 +254,8 @@ class Searcher:
         if self.finished or not self._heard[stamp_ns].complete:
             return
         heard = self._heard.pop(stamp_ns)
+        if self._answers is None:
+            return
         self._first_ns = stamp_ns if self._first_ns is None else self._first_ns
         if stamp_ns - self._first_ns >= len(self.steps) * STEP_NS:
             self._judge(heard)
