@@ -27,10 +27,16 @@ def own_graph() -> dict[str, str]:
 
 
 class Nodes:
-    """Child processes by name, inside `with`; each writes its log to a file of `folder`."""
+    """Child processes by name, inside `with`; each writes its log to a file of `folder`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: made where it is missing.
+        environment: what the nodes' environment has beyond this process's.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._environment = {**os.environ, **(environment or {})}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -46,6 +52,7 @@ class Nodes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
+                env=self._environment,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )

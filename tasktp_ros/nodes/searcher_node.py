@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
@@ -49,7 +50,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "labels": ("", f"label table; empty = {TABLE} two folders above the scan"),
     "vocabulary": (DEFAULT_VOCABULARY, f"vocabulary of the detector: one of {', '.join(VOCABULARIES)}"),
     "criterion": ("", f"when it is located: {', '.join(CRITERIA)}; empty = verified with a scan, else claimed"),
-    "wait": (60.0, "seconds to wait for the task to come into force"),
+    "wait": (60.0, "seconds to wait for the task to come into force, and for perception"),
     "summary": ("", "file that gets the result as JSON; empty = only the log"),
 }
 
@@ -188,7 +189,10 @@ class Searcher:
         self._goals = node.create_publisher(TaskGoal, "task_goal", qos.GOALS)
         self._result = node.create_publisher(SearchStatus, "search_result", qos.LATCHED)
         node.create_subscription(TaskCategories, "task_categories", self._on_task, qos.LATCHED)
-        node.create_subscription(Image, "image", self._on_image, qos.camera(), raw=True)
+        overrides = QoSOverridingOptions.with_default_policies()
+        node.create_subscription(
+            Image, "image", self._on_image, qos.camera(), raw=True, qos_overriding_options=overrides
+        )
         node.create_subscription(Detection2DArray, "detections", self._on_detections, qos.RESULTS)
         node.create_subscription(Image, "instances", self._on_instances, qos.IMAGES)
         node.create_subscription(PruningStats, "pruning", self._on_pruning, qos.RESULTS)
@@ -201,6 +205,10 @@ class Searcher:
                 log.error(
                     f"no task for {target} came into force within {self.settings.wait} s: is the task manager active?"
                 )
+            return 0 if self.stop.is_set() else 1
+        if not self._spin(self._looked_at, self.settings.wait):
+            if not self.stop.is_set():
+                log.error(f"nobody looks at images after {self.settings.wait} s: is perception active?")
             return 0 if self.stop.is_set() else 1
         self._spin(lambda: False, SETTLE_SECONDS)  # perception learns of the task when we do, give or take a moment
         self._answers = self.node.create_publisher(SearchStatus, "search_steps", qos.RESULTS)
@@ -221,6 +229,12 @@ class Searcher:
                 self._goals.publish(goal)
             self._spin(lambda: self._task == [self.settings.target], 1.0)
         return self._task == [self.settings.target]
+
+    def _looked_at(self) -> bool:
+        """Whether a node that publishes `pruning` subscribes to the camera: an image sent earlier gets no answer."""
+        eyes = {(end.node_namespace, end.node_name) for end in self.node.get_publishers_info_by_topic("pruning")}
+        lookers = self.node.get_subscriptions_info_by_topic("image")
+        return any((end.node_namespace, end.node_name) in eyes for end in lookers)
 
     def _end_goal(self) -> None:
         if self.settings.narrow:
@@ -314,11 +328,12 @@ class Searcher:
             }
             write_json(Path(self.settings.summary), json.loads(json.dumps(content)))
 
-    def _spin(self, done: Any, seconds: float) -> None:
-        """Handle what arrives until `done()`, the time is over or a signal came."""
+    def _spin(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Handle what arrives until `done()`, the time is over or a signal came; whether it is done."""
         deadline = time.monotonic() + seconds
         while not done() and not self.stop.is_set() and time.monotonic() < deadline:
             self.executor.spin_once(timeout_sec=SPIN_SECONDS)
+        return done()
 
 
 def stamp_of(message: Any) -> int:

@@ -38,7 +38,8 @@ def test_without_a_scan_a_claim_is_enough_and_the_goal_is_ended(
     wanted = robot.listen(TaskCategories, "task_categories")
     results = robot.listen(SearchStatus, "search_result")
     start(["-m", "tasktp_ros.nodes.task_manager"], "-p", "autostart:=true")
-    start(["-m", "tasktp_ros.nodes.perception"], "-p", "autostart:=true", "-p", f"model:={MODEL}")
+    start(["-m", "tasktp_ros.nodes.perception"], "-p", "autostart:=true", "-p", f"model:={MODEL}",
+          "-p", "qos_overrides./image.subscription.reliability:=reliable")  # fmt: skip
     searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", f"target:={target}")
     start(["-m", "tasktp_ros.nodes.player"], "-p", f"source:={Scan(root / 'scans' / 'scene0001_00').folder}",
           "-p", "every:=90", "-p", "results:=search_steps", "-p", "results_type:=tasktp_ros/msg/SearchStatus")  # fmt: skip
@@ -46,9 +47,8 @@ def test_without_a_scan_a_claim_is_enough_and_the_goal_is_ended(
     assert result.located and result.finished and result.claimed and result.category == target and result.runs >= 1
     eventually(lambda: not searcher.running, "the searcher ends")
     assert "located on image" in searcher.log
-    eventually(
-        lambda: wanted.messages and not wanted.messages[-1].names, "the goal is over, everything is wanted again"
-    )
+    wanted.until(lambda task: list(task.names) == [target], "the goal")
+    wanted.until(lambda task: not task.names, "the goal is over, everything is wanted again")
 
 
 @pytest.mark.parametrize(

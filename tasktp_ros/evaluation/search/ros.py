@@ -1,7 +1,6 @@
 """The search through the ROS graph without `ros2 launch`: starts the processes that the launch file starts."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -33,13 +32,12 @@ def search_in_ros(
     """
     summary = folder / "search.json"
     summary.unlink(missing_ok=True)
-    os.environ.update(own_graph())
     reliable = {"qos_overrides./image.subscription.reliability": "reliable"}
-    with Nodes(folder) as nodes:
+    with Nodes(folder, own_graph()) as nodes:
         nodes.start("perception", {"autostart": True, "model": model, **reliable})
         nodes.start("task_manager", {"autostart": True, "vocabulary": vocabulary})
         nodes.start("searcher", {"scan": scan.folder.absolute(), "labels": table.absolute(), "target": target, "narrow": narrow,
-                                 "vocabulary": vocabulary, "criterion": criterion, "summary": summary.absolute()})  # fmt: skip
+                                 "vocabulary": vocabulary, "criterion": criterion, "summary": summary.absolute(), **reliable})  # fmt: skip
         nodes.start("player", {"source": scan.folder.absolute(), "every": FRAMES_PER_STEP, "stamps": "source",
                                "results": "search_steps", "results_type": "tasktp_ros/msg/SearchStatus",
                                "timeout": FRAME_SECONDS})  # fmt: skip
