@@ -51,6 +51,7 @@ def _search(context: LaunchContext) -> list[Node]:
     player = {
         "source": given["scan"],
         "every": 90,
+        "subscribers": 2,  # perception and the searcher
         "stamps": "source",
         "results": "search_steps",
         "results_type": "tasktp_ros/msg/SearchStatus",

@@ -138,7 +138,7 @@ def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[
 def _wait_for_stragglers(observer: "DemoObserver", count: int) -> None:
     """Let late results arrive: a reliable sender repeats what was lost on the way, but only after seconds."""
     deadline = time.monotonic() + REPAIR_SECONDS
-    while len(observer.frames) < count and time.monotonic() < deadline:
+    while observer.answered() < count and time.monotonic() < deadline:
         observer.spin(0.1)
     observer.spin(0.3)
 

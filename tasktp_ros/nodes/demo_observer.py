@@ -13,23 +13,14 @@ import rclpy
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from tasktp_ros.msg import PruningStats, TaskCategories, TaskGoal
+from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.conversions import image_to_rgb
 from tasktp_ros.nodes.results import read_detections, read_pixels
-
-RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.RELIABLE)
-BEST_EFFORT = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-LATCHED = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
 
 
 @dataclass
@@ -100,10 +91,12 @@ class DemoObserver:
         self.frames: list[FrameResult] = []
         self._by_stamp: dict[int, FrameResult] = {}
         self._early_stats: dict[int, PruningStats] = {}
-        self._goals = self.node.create_publisher(TaskGoal, "task_goal", RELIABLE)
-        self.node.create_subscription(Detection2DArray, "detections", self._on_detections, RELIABLE)
-        self.node.create_subscription(PruningStats, "pruning", self._on_stats, RELIABLE)
-        self.node.create_subscription(TaskCategories, "task_categories", self._on_task, LATCHED)
+        self._goals = self.node.create_publisher(TaskGoal, "task_goal", qos.RESULTS)
+        self._results = (
+            self.node.create_subscription(Detection2DArray, "detections", self._on_detections, qos.RESULTS),
+            self.node.create_subscription(PruningStats, "pruning", self._on_stats, qos.RESULTS),
+        )
+        self.node.create_subscription(TaskCategories, "task_categories", self._on_task, qos.LATCHED)
         self.task_id: str | None = None
         self._picture_topics: list[Any] = []
         self._films: list[dict[str, dict[int, Image]]] = []
@@ -131,8 +124,12 @@ class DemoObserver:
         self._goals.publish(goal)
 
     def connected(self) -> bool:
-        """Whether both kinds of results have a sender: what it sends before that is not seen here."""
-        return all(self.node.count_publishers(topic) > 0 for topic in ("detections", "pruning"))
+        """Whether both kinds of results are connected to a sender: what it sends before that comes late or never."""
+        return all(qos.connected_publishers(self.node, results) > 0 for results in self._results)
+
+    def answered(self) -> int:
+        """How many frames both kinds of results have arrived for."""
+        return sum(frame.complete for frame in self.frames)
 
     def pose(self) -> None:
         """Start to take a picture; `picture` has it once all its parts have arrived."""
@@ -140,7 +137,7 @@ class DemoObserver:
             return
         film: dict[str, dict[int, Image]] = {"image": {}, "token_mask": {}, "instances": {}}
         self._films.append(film)
-        for topic, profile in (("image", RELIABLE), ("instances", RELIABLE), ("token_mask", BEST_EFFORT)):
+        for topic, profile in (("image", qos.IMAGES), ("instances", qos.IMAGES), ("token_mask", qos.PICTURES)):
             keep = film[topic]
 
             def remember(message: Image, keep: dict[int, Image] = keep) -> None:

@@ -27,6 +27,7 @@ from tasktp_ros.datasets import records
 from tasktp_ros.datasets.frames import Frame, FrameSource, open_source
 from tasktp_ros.errors import DataError
 from tasktp_ros.files import replacing
+from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.replay_book import ReplayBook, SentFrame
 
 RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -43,7 +44,8 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "results": ("detections", "topic whose messages answer the frames, paired by header stamp"),
     "results_type": ("vision_msgs/msg/Detection2DArray", "type of the answers; any message that begins with a header"),
     "timeout": (10.0, "seconds to wait for a result in lock step, and for the last ones at the end"),
-    "wait": (60.0, "seconds to wait for a subscriber (and in lock step a publisher of results) before the first frame"),
+    "wait": (60.0, "seconds to wait for subscribers (and in lock step a publisher of results) before the first frame"),
+    "subscribers": (1, "how many subscribers to wait for: what is sent before one is connected never reaches it"),
     "stamps": (
         "unique",
         "unique = the source's, moved where one repeats; source = untouched; now = time of publishing",
@@ -68,6 +70,7 @@ class Settings:
     results_type: str
     timeout: float
     wait: float
+    subscribers: int
     stamps: str
     every: int
     loop: bool
@@ -89,8 +92,9 @@ class Settings:
         for name in ("rate", "timeout", "wait", "stop_after"):
             if not 0 <= values[name] < 1e9:
                 raise DataError(f"parameter {name} is {values[name]}: expected 0 or more")
-        if values["every"] < 1:
-            raise DataError(f"parameter every is {values['every']}: expected 1 or more")
+        for name in ("every", "subscribers"):
+            if values[name] < 1:
+                raise DataError(f"parameter {name} is {values[name]}: expected 1 or more")
         if values["stamps"] not in STAMPS:
             raise DataError(f"parameter stamps is {values['stamps']!r}: expected one of {', '.join(STAMPS)}")
         if not values["source"]:
@@ -217,9 +221,11 @@ class Player:
         """Wait for those who see the frames and answer them; what is missing in the end, or nothing."""
 
         def missing() -> str:
-            if not self.publisher.get_subscription_count():
-                return f"nobody subscribes to {self.publisher.topic_name}"
-            if not self.settings.rate and not self.node.count_publishers(self.subscription.topic_name):
+            connected, wanted = self.publisher.get_subscription_count(), self.settings.subscribers
+            if connected < wanted:
+                few = "nobody subscribes" if not connected else f"{connected} of {wanted} subscribe"
+                return f"{few} to {self.publisher.topic_name}"
+            if not self.settings.rate and not qos.connected_publishers(self.node, self.subscription):
                 return f"nobody publishes {self.subscription.topic_name}, which lock step waits for"
             return ""
 

@@ -1,6 +1,8 @@
 """Quality of service of every topic, in one place, because a mismatch is silent."""
 
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 
 
 def _profile(
@@ -17,6 +19,13 @@ def camera() -> QoSProfile:
     A new one each time, since overrides are written into it.
     """
     return _profile(1, ReliabilityPolicy.BEST_EFFORT)
+
+
+def connected_publishers(node: Node, subscription: Subscription) -> int:
+    """How many senders a subscription is connected to; Humble's rclpy only tells how many there are."""
+    if hasattr(subscription, "get_publisher_count"):
+        return int(subscription.get_publisher_count())
+    return int(node.count_publishers(subscription.topic_name))
 
 
 RESULTS = _profile(200)

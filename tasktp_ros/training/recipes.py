@@ -92,7 +92,9 @@ def _rooms(
         "gates", "gates", round(300 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
     )
     adapt = (replace(boxes, name="adapt", steps=round(1800 * share), rate=6e-4),
-             replace(finish, name="adapt at full size", steps=round(300 * share), rate=2e-4))  # fmt: skip
+             replace(finish, name="adapt at full size", steps=round(300 * share), rate=2e-4),
+             replace(boxes, name="adapt again", steps=round(2200 * share), rate=6e-4),
+             replace(finish, name="adapt again at full size", steps=round(300 * share), rate=2e-4))  # fmt: skip
     learned = GATE_RECIPES["rooms"]
     return (
         Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish, *again)),

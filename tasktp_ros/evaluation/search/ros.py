@@ -38,7 +38,7 @@ def search_in_ros(
         nodes.start("task_manager", {"autostart": True, "vocabulary": vocabulary})
         nodes.start("searcher", {"scan": scan.folder.absolute(), "labels": table.absolute(), "target": target, "narrow": narrow,
                                  "vocabulary": vocabulary, "criterion": criterion, "summary": summary.absolute(), **reliable})  # fmt: skip
-        nodes.start("player", {"source": scan.folder.absolute(), "every": FRAMES_PER_STEP, "stamps": "source",
+        nodes.start("player", {"source": scan.folder.absolute(), "every": FRAMES_PER_STEP, "subscribers": 2, "stamps": "source",
                                "results": "search_steps", "results_type": "tasktp_ros/msg/SearchStatus",
                                "timeout": FRAME_SECONDS})  # fmt: skip
         deadline = time.monotonic() + START_SECONDS + FRAME_SECONDS * _steps(scan)
