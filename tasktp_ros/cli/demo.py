@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FIRST_RESULT_SECONDS = 90.0
 STALL_SECONDS = 30.0
 FRAME_SECONDS = 15.0  # the player's patience with one frame
+CONNECT_SECONDS = 1.5  # until senders know this reader, too
 REPAIR_SECONDS = 8.0  # until a lost result has been sent again
 UNTRAINED = "untrained"
 UNKNOWN_LENGTH = 60  # frames assumed where a source does not say how many it has
@@ -187,7 +188,7 @@ def _begin(observer: "DemoObserver", nodes: "Nodes") -> None:
             raise ProcessError(
                 f"no task manager or perception came up within {FIRST_RESULT_SECONDS:.0f} s: {nodes.last_words('perception')}"
             )
-    observer.spin(0.3)
+    observer.spin(CONNECT_SECONDS)
     _send(observer, 0)
     observer.spin(0.3)
 

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.datasets.coco import Sample
-from tasktp_ros.vision.image import InputSize, frame_for
 
 PADDING = (124, 116, 104)
 """The mean colour, RGB."""
@@ -70,21 +69,6 @@ def augment(sample: Sample, size: tuple[int, int], random: np.random.Generator, 
         else sides[:, 0] > 0
     )
     return Sample(sample.image_id, image, boxes[kept], sample.labels[kept], masks[kept], sample.crowd[kept])
-
-
-def resize_for(sample: Sample, size: InputSize) -> Sample:
-    """A sample as a network of this input size gets its image: scaled to fit, padded at the right and bottom to
-    multiples of 32. Nothing is drawn and nothing is dropped; boxes are scaled as they are.
-    """
-    height, width = sample.image.shape[:2]
-    frame = frame_for(height, width, size)
-    whole = (slice(0, height), slice(0, width))
-    smaller = frame.content[0] < height
-    picture = _resized(sample.image, frame.content, cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    factor = np.array((frame.content[1] / width, frame.content[0] / height) * 2, np.float32)
-    masks = _masks(sample.masks, whole, frame.content, frame.padded, False)
-    image = _placed(picture, frame.padded, False)
-    return Sample(sample.image_id, image, sample.boxes * factor, sample.labels, masks, sample.crowd)
 
 
 def recolour(picture: NDArray[np.uint8], random: np.random.Generator, config: AugmentConfig) -> NDArray[np.uint8]:

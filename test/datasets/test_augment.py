@@ -12,10 +12,8 @@ from tasktp_ros.datasets.augment import (
     AugmentConfig,
     augment,
     boxes_around,
-    resize_for,
 )
 from tasktp_ros.datasets.coco import Sample
-from tasktp_ros.vision.image import InputSize
 
 RED = (250, 10, 10)
 
@@ -100,20 +98,6 @@ def test_types_are_the_data_sets(config):
         np.float32,
         np.int64,
         np.bool_,
-    )
-
-
-@pytest.mark.parametrize("size", [InputSize(48, 64), InputSize(90, 120), InputSize(60, 80)])
-def test_resizing_for_a_network_keeps_everything_and_is_the_same_twice(size):
-    source = sample_of((10, 12, 40, 30), (50, 5, 51, 6))
-    sample, again = resize_for(source, size), resize_for(source, size)
-    assert sample.image.shape == (size.short + -size.short % 32, size.long + -size.long % 32, 3)
-    assert np.array_equal(sample.image, again.image) and np.array_equal(sample.masks, again.masks)
-    factor = size.short / 60
-    assert np.allclose(sample.boxes, source.boxes * factor) and sample.labels.tolist() == [0, 1]
-    assert np.abs(boxes_around(sample.masks)[0] - sample.boxes[0]).max() <= 1
-    assert not sample.masks[:, size.short :].any() and tuple(sample.image[-1, -1]) == (
-        PADDING if size.short % 32 else (40, 40, 40)
     )
 
 
