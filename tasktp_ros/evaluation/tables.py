@@ -149,7 +149,9 @@ def _walk(name: str, report: dict[str, Any]) -> str:
         _row(["---", *["--:"] * 5]),
     ]
     lines.extend(
-        _task_row(task["title"], task["frames"], f"{task['kept_share']:.0%}", task) for task in report["tasks"]
+        _task_row(task["title"], task["frames"], f"{task['kept_share']:.0%}", task)
+        for task in report["tasks"]
+        if task["frames"]
     )
     return "\n".join([*lines, _task_row("all", report["frames"], "", report), ""])
 
