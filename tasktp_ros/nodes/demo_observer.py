@@ -91,7 +91,7 @@ class DemoObserver:
         self.frames: list[FrameResult] = []
         self._by_stamp: dict[int, FrameResult] = {}
         self._early_stats: dict[int, PruningStats] = {}
-        self._goals = self.node.create_publisher(TaskGoal, "task_goal", qos.RESULTS)
+        self._goals = self.node.create_publisher(TaskGoal, "task_goal", qos.GOALS)
         self._results = (
             self.node.create_subscription(Detection2DArray, "detections", self._on_detections, qos.RESULTS),
             self.node.create_subscription(PruningStats, "pruning", self._on_stats, qos.RESULTS),

@@ -20,7 +20,6 @@ import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from tasktp_ros.datasets import records
@@ -30,7 +29,6 @@ from tasktp_ros.files import replacing
 from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.replay_book import ReplayBook, SentFrame
 
-RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
 SPIN_SECONDS = 0.05
 SETTLE_SECONDS = 0.5  # a best-effort reader may know of us a moment later than we of it
 STAMPS = ("unique", "source", "now")
@@ -141,9 +139,9 @@ class Player:
         compressed = first.message_type == records.COMPRESSED_IMAGE and not settings.decode
         self.topic = f"{settings.topic}/compressed" if compressed else settings.topic
         self.message_type = records.COMPRESSED_IMAGE if compressed else records.IMAGE
-        self.publisher = node.create_publisher(message_class(self.message_type), self.topic, RELIABLE)
+        self.publisher = node.create_publisher(message_class(self.message_type), self.topic, qos.IMAGES)
         self.subscription = node.create_subscription(
-            message_class(settings.results_type), settings.results, self._on_result, RELIABLE, raw=True
+            message_class(settings.results_type), settings.results, self._on_result, qos.RESULTS, raw=True
         )
 
     def run(self) -> int:

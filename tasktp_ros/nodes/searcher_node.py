@@ -200,16 +200,16 @@ class Searcher:
     def run(self) -> int:
         """Search and report; the exit status."""
         target, log = self.settings.target, self.node.get_logger()
+        problem = ""
         if not self._ask_for_target():
-            if not self.stop.is_set():
-                log.error(
-                    f"no task for {target} came into force within {self.settings.wait} s: is the task manager active?"
-                )
-            return 0 if self.stop.is_set() else 1
-        if not self._spin(self._looked_at, self.settings.wait):
-            if not self.stop.is_set():
-                log.error(f"nobody looks at images after {self.settings.wait} s: is perception active?")
-            return 0 if self.stop.is_set() else 1
+            problem = f"no task for {target} came into force within {self.settings.wait} s: is the task manager active?"
+        elif not self._spin(self._looked_at, self.settings.wait):
+            problem = f"nobody looks at images after {self.settings.wait} s: is perception active?"
+        if self.stop.is_set():
+            return 0
+        if problem:
+            log.error(problem)
+            return 1
         self._spin(lambda: False, SETTLE_SECONDS)  # perception learns of the task when we do, give or take a moment
         self._answers = self.node.create_publisher(SearchStatus, "search_steps", qos.RESULTS)
         log.info(f"searching for {target}, located when {self.settings.criterion}")

@@ -166,6 +166,13 @@ def test_nobody_to_play_for_is_one_sentence(start, tmp_path):
     player = start(PLAYER, source=bag(tmp_path / "walk", stamps()), wait=0.5)
     assert player.process.wait(30) == 1
     assert "nobody subscribes to /image" in player.log
+
+
+def test_too_few_to_play_for_is_one_sentence(start, tmp_path):
+    start((ECHO, "0", "1")).says("listening")
+    player = start(PLAYER, source=bag(tmp_path / "walk", stamps()), wait=3.0, subscribers=2)
+    assert player.process.wait(30) == 1
+    assert "1 of 2 subscribe to /image" in player.log
     assert "Traceback" not in player.log
 
 

@@ -1,6 +1,7 @@
 """The search through the ROS graph: real processes, and the same answer as the offline search on the same walk."""
 
 import json
+import os
 from collections.abc import Callable
 
 import pytest
@@ -20,7 +21,9 @@ def test_offline_and_ros_find_the_object_on_the_same_image(walk, tmp_path, capsy
     assert command.main([*arguments, "--seeds", "0"]) == 0
     (offline,) = json.loads(capsys.readouterr().out)["searches"]["0"]
     assert offline["category"] == target and offline["steps"] == STEPS
+    before = dict(os.environ)
     assert command.main([*arguments, "--ros", "scene0001_00", target, "--logs", str(tmp_path / "logs")]) == 0
+    assert dict(os.environ) == before, "the nodes' graph is theirs, not this process's"
     found = json.loads(capsys.readouterr().out)
     mine = offline["methods"][MODEL]
     assert mine["found"] and (mine["runs"], mine["false_alarms"]) == (found["runs"], found["false_alarms"])
@@ -72,3 +75,10 @@ def test_a_searcher_that_nobody_answers_says_so(start: Callable[..., NodeProcess
     searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", "target:=cup", "-p", "wait:=1.0")
     assert searcher.process.wait(30) == 1
     assert "is the task manager active?" in searcher.log
+
+
+def test_a_searcher_whom_no_perception_serves_says_so(start: Callable[..., NodeProcess]) -> None:
+    start(["-m", "tasktp_ros.nodes.task_manager"], "-p", "autostart:=true")
+    searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", "target:=cup", "-p", "wait:=5.0")
+    assert searcher.process.wait(30) == 1
+    assert "is perception active?" in searcher.log
