@@ -24,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sweep", type=float, nargs="*", default=[], metavar="THRESHOLD",
                         help="also with these gate thresholds, on the first set of each size (figure 2 of the paper)")  # fmt: skip
+    parser.add_argument("--early-stop", type=float, metavar="PROBABILITY",
+                        help="the model leaves an image where a gate sees no tokens of the task with at least this probability")  # fmt: skip
+    parser.add_argument("--sparse-extractors", action="store_true",
+                        help="the model's adapter works around kept tokens only")  # fmt: skip
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
@@ -39,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--sets, --images and --workers must be at least 1")
     if not all(0.0 < threshold < 1.0 for threshold in arguments.sweep):
         raise InputError("every --sweep threshold must be between 0 and 1 (both excluded)")
+    if arguments.early_stop is not None and not 0.0 < arguments.early_stop < 1.0:
+        raise InputError("--early-stop must be between 0 and 1 (both excluded)")
     from tqdm import tqdm
 
     from tasktp_ros.datasets.coco import CocoDataset
@@ -51,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     network, card = open_model(arguments.model)
     gated = bool(network.backbone.reducer.gated_blocks())
-    if arguments.sweep and not gated:
-        raise InputError(f"--sweep needs gates, and {arguments.model} has none")
+    if not gated and (arguments.sweep or arguments.early_stop or arguments.sparse_extractors):
+        raise InputError(f"--sweep, --early-stop and --sparse-extractors need gates, and {arguments.model} has none")
     dataset = CocoDataset.open(arguments.data, arguments.split, card.vocabulary)
     if not len(dataset):
         raise InputError(f"{dataset.file} has no images to evaluate on")
@@ -62,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     method = stamped(Job(arguments.model, str(arguments.data), arguments.split, images, device=arguments.device,
                          precision=arguments.precision))  # fmt: skip
     dense = stamped(replace(method, model=arguments.dense)) if arguments.dense else None
+    method = replace(method, early_stop=arguments.early_stop, sparse_extractors=arguments.sparse_extractors)
     plan = Plan(method, dense, _subsets(arguments, card.vocabulary), tuple(arguments.sweep), gated)
     jobs = plan.jobs(len(card.vocabulary))
     with kept_parts(arguments.parts, arguments.output) as parts:
@@ -73,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
                                  "data": arguments.data.name, "split": arguments.split, "seed": arguments.seed,
                                  "setting": {"workers": arguments.workers, "device": arguments.device,
                                              "precision": arguments.precision, "score_threshold": SCORE_THRESHOLD,
-                                             "max_detections": MOST_DETECTIONS}} | report  # fmt: skip
+                                             "max_detections": MOST_DETECTIONS, "early_stop": arguments.early_stop,
+                                             "sparse_extractors": arguments.sparse_extractors}} | report  # fmt: skip
         if arguments.output:
             write_results(arguments.output, report)
     print(json.dumps(report, indent=1) if arguments.json else table(report))

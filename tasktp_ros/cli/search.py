@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasktp_ros.errors import InputError
+from tasktp_ros.runtime.default import EARLY_STOP
 
 if TYPE_CHECKING:
     from tasktp_ros.datasets.scannet.labels import LabelMap
@@ -26,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a shipped name or a .safetensors file; again for each further model. The first is compared with. "
                         "A dense model runs twice: with all categories, and restricted to the searched one "
                         f"(default: {' and '.join(DEFAULT_MODELS)})")  # fmt: skip
-    parser.add_argument("--early-stop", action="store_true", help="also run each tasktp model with the early stop")
+    parser.add_argument("--early-stop", type=float, nargs="?", const=EARLY_STOP, metavar="PROBABILITY",
+                        help="also run each tasktp model so that it leaves an image where a gate sees no tokens of the task with "
+                        f"at least this probability ({EARLY_STOP})")  # fmt: skip
+    parser.add_argument("--sparse-extractors", action="store_true",
+                        help="also run each tasktp model with an adapter that works around kept tokens only; with --early-stop "
+                        "also both together")  # fmt: skip
     parser.add_argument("--split", default="", metavar="FILE", help="list of scans in DATA (default: all scans)")
     parser.add_argument("--queries", type=Path, help="search for what this file says (default: draw)")
     parser.add_argument("--write-queries", type=Path, help="write what was drawn to this file")
@@ -63,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if min(arguments.count, arguments.repeats) < 1:
         raise InputError("--count and --repeats must be at least 1")
+    if arguments.early_stop is not None and not 0.0 < arguments.early_stop < 1.0:
+        raise InputError("--early-stop must be between 0 and 1 (both excluded)")
     cards = {model: open_model(model)[1] for model in arguments.model or DEFAULT_MODELS}
     vocabulary, *others = sorted({card.vocabulary_name for card in cards.values()})
     if others:
@@ -136,12 +144,17 @@ def _methods(arguments: argparse.Namespace, cards: dict[str, Any]) -> "list[Meth
     methods = []
     for model, card in cards.items():
         task_aware = card.method == "tasktp"
-        if not task_aware:
-            methods.append(Method(card.name, model, narrowed=False))
-        if task_aware or card.method == "dense":
-            methods.append(Method(card.name if task_aware else f"{card.name}, one class", model, narrowed=True))
-        if task_aware and arguments.early_stop:
-            methods.append(Method(f"{card.name}, early stop", model, narrowed=True, early_stop=True))
+        if task_aware:
+            methods += [
+                Method(", ".join([card.name, *["sparse extractors"] * sparse, *["early stop"] * (stop is not None)]), model,
+                       narrowed=True, early_stop=stop, sparse_extractors=sparse)
+                for stop in dict.fromkeys((None, arguments.early_stop))
+                for sparse in sorted({False, arguments.sparse_extractors})
+            ]  # fmt: skip
+            continue
+        methods.append(Method(card.name, model, narrowed=False))
+        if card.method == "dense":
+            methods.append(Method(f"{card.name}, one class", model, narrowed=True))
     return methods
 
 

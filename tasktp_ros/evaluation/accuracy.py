@@ -46,6 +46,7 @@ class Job:
         categories: the task set; None = all.
         wrong_size: instead of `categories`, as many that are not on the image, drawn per image; 0 = no.
         threshold: of the gates.
+        early_stop, sparse_extractors: of the model, see `TaskDetector`.
         device, precision: as `TaskDetector.load`.
         files: which files the model and the annotations were when the evaluation was planned; from :func:`stamped`.
     """
@@ -57,6 +58,8 @@ class Job:
     categories: tuple[str, ...] | None = None
     wrong_size: int = 0
     threshold: float = 0.5
+    early_stop: float | None = None
+    sparse_extractors: bool = False
     device: str = "auto"
     precision: str = "auto"
     files: str = ""
@@ -136,6 +139,7 @@ def run_job(job: Job) -> dict[str, Any]:
     dataset = CocoDataset.open(job.data, job.split, detector.vocabulary)
     indices = evenly(len(dataset), job.images)
     detector.set_task(job.categories, threshold=job.threshold)
+    detector.early_stop, detector.sparse_extractors = job.early_stop, job.sparse_extractors
     wanted = set(detector.vocabulary if job.categories is None else job.categories)
     detections, images, timings = [], [], []
     for index in indices:

@@ -67,8 +67,7 @@ class PerceptionNode(ManagedNode):
             raise TaskError(reason)
         started = time.monotonic()
         self._detector = self._load(settings)
-        self._detector.score_threshold = settings.score_threshold
-        self._detector.max_detections = settings.max_detections
+        _tune(self._detector, settings)
         self._task = TaskFollower(self._detector)
         self._task.set_default(settings.task_categories, settings.prune_threshold)
         self._detector.warm_up(480, 640)
@@ -164,8 +163,7 @@ class PerceptionNode(ManagedNode):
         before, self._settings = self._settings, settings
         if self._detector is None or self._task is None:
             return
-        self._detector.score_threshold = settings.score_threshold
-        self._detector.max_detections = settings.max_detections
+        _tune(self._detector, settings)
         if settings.categories != before.categories:
             self._task.set_default(settings.task_categories, settings.prune_threshold)
         elif settings.prune_threshold != before.prune_threshold:
@@ -231,3 +229,11 @@ def _return_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):
         return
+
+
+def _tune(detector: Any, settings: Settings) -> None:
+    """Give a detector the settings that take effect from its next image on."""
+    detector.score_threshold = settings.score_threshold
+    detector.max_detections = settings.max_detections
+    detector.early_stop = settings.early_stop or None
+    detector.sparse_extractors = settings.sparse_extractors

@@ -33,6 +33,8 @@ class Settings:
     threads: int
     score_threshold: float
     prune_threshold: float
+    early_stop: float
+    sparse_extractors: bool
     max_detections: int
     categories: list[str]
     enabled_cameras: list[str]
@@ -95,6 +97,15 @@ def declare_settings(node: Node) -> None:
         maximum=1.0,
         constraints="greater than 0 and less than 1",
     )
+    declare(
+        node,
+        "early_stop",
+        0.0,
+        "Leave an image where a gate sees no token of the task with at least this probability; 0: never.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    declare(node, "sparse_extractors", False, "After a gate the adapter works around kept tokens only.")
     declare(node, "max_detections", 100, "Most detections per image.", minimum=1, maximum=1000)
     declare(
         node,
@@ -142,7 +153,7 @@ def refuse(settings: Settings, changed: Iterable[str], state: str, vocabulary: S
         return f"{', '.join(locked)} can only be set while the node is unconfigured; it is {state}: clean it up first"
     if not 0.0 < settings.prune_threshold < 1.0:
         return f"prune_threshold must be greater than 0 and less than 1, not {settings.prune_threshold:g}"
-    for name in ("score_threshold", "no_frames_after", "stale_after"):
+    for name in ("score_threshold", "early_stop", "no_frames_after", "stale_after"):
         if not math.isfinite(getattr(settings, name)):
             return f"{name} must be a finite number, not {getattr(settings, name)}"
     return _refuse_cameras(settings) or _refuse_categories(settings, vocabulary)

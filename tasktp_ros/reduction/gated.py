@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tasktp_ros.vision.reducer import Reducer, ReductionState
+from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
 
 
@@ -38,6 +38,14 @@ class GatedReducer(Reducer, ABC):
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Decision of one gate: (B, N, C) -> (B, N) bool; with noise (B, N) float 0 or 1 that carries a gradient."""
 
+    def nothing_relevant(self, state: ReductionState, below: float) -> bool:
+        """Whether the last gate shows that no image holds anything of the task: it keeps no token at all.
+
+        Args:
+            below: what a method that estimates categories takes for unlikely (0..1).
+        """
+        return not bool(state.masks[-1].any())
+
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:
             return super().__call__(blocks, first, tokens, state)
@@ -46,6 +54,8 @@ class GatedReducer(Reducer, ABC):
             with stage("gates"):
                 keep = self.select((first + start - self.first_gated) // self.blocks_per_gate, tokens, state)
                 state.masks.append(keep)
+                if state.stop_below is not None and self.nothing_relevant(state, state.stop_below):
+                    raise NothingRelevant
                 state.keep.extend([keep.detach() > 0.5 if keep.is_floating_point() else keep] * len(group))
             with stage("blocks"):
                 tokens = run_masked(group, tokens, keep) if state.mask_only else run_kept(group, tokens, keep)

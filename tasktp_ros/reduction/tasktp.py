@@ -111,6 +111,8 @@ class TaskTP(GatedReducer):
     """
 
     name = "tasktp"
+    evidence: ClassVar[int] = 3
+    """Tokens that must speak for the task, or an early stop takes it for absent."""
     least_kept: ClassVar[float] = 0.01
     """In training at least this share of an image's tokens is kept, or nothing could be learned from it."""
 
@@ -144,6 +146,16 @@ class TaskTP(GatedReducer):
             return hard.to(soft.dtype) - soft.detach() + soft
         score = logits.softmax(-1)[..., KEEP]
         return state.decide(score, score > state.threshold)
+
+    def nothing_relevant(self, state: ReductionState, below: float) -> bool:
+        """No token is kept, or in no image at least `evidence` tokens are of the task with a probability of at least `below`.
+
+        What a token is tells more than whether it is kept: gates also keep what is merely salient.
+        """
+        probabilities = state.class_logits[-1].softmax(-1)
+        of_task = (probabilities * self.split(state.relevant, probabilities)).sum(-1)
+        likely = (of_task >= below).sum(1)
+        return super().nothing_relevant(state, below) or not bool((likely >= self.evidence).any())
 
     def split(self, relevant: Tensor | None, tokens: Tensor) -> Tensor:
         """Task set as (B or 1, 1, num_classes + 1) bool with background outside it."""

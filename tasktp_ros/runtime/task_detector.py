@@ -37,8 +37,11 @@ class TaskDetector:
     Attributes:
         score_threshold: detections score more than this, 0..1; settable at any time.
         max_detections: most detections per image; settable at any time.
-        early_stop: skip everything after a gate that keeps no token: the task's categories are not there. Off by default,
-            since the published method goes on; on a GPU each gate then waits for the device.
+        early_stop: skip everything after a gate that sees nothing of the task: it keeps no token, or fewer than three are of the
+            task with at least this probability, 0..1 (`default.EARLY_STOP` suits rooms-nano). None = off, since the published
+            method goes on; on a GPU each gate then waits for the device.
+        sparse_extractors: after a gate the adapter's extractors work around kept tokens only. Off by default, since the
+            published method prunes blocks alone.
         forced_share: for benchmarks: share of tokens every gate keeps, whatever it thinks; None = the gates decide.
     """
 
@@ -47,7 +50,8 @@ class TaskDetector:
         self.device = device
         self.score_threshold = 0.5
         self.max_detections = 100
-        self.early_stop = False
+        self.early_stop: float | None = None
+        self.sparse_extractors = False
         self.forced_share: float | None = None
         self._dtype = dtype
         self._resize = card.resize()
@@ -190,7 +194,8 @@ class TaskDetector:
         recorder = recorder_for(self.device)
         frame = frame_for(image.shape[0], image.shape[1], self._resize)
         state = network.backbone.reducer.begin(relevant, task.threshold)
-        state.forced_share, state.stop_when_empty = self.forced_share, self.early_stop
+        state.forced_share, state.stop_below = self.forced_share, self.early_stop
+        state.sparse_extractors = self.sparse_extractors
         with recording(recorder):
             with stage("preprocess"):
                 pixels, reversed_channels = self._uploader.upload(image)

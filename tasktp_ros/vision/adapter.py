@@ -76,10 +76,25 @@ class Extractor(nn.Module):
         self.ffn = ConvFFN(dim, dim // 4)
         self.ffn_norm = nn.LayerNorm(dim, eps=1e-6)
 
-    def forward(self, prior: Tensor, tokens: Tensor, token_shapes: Shapes, prior_shapes: Shapes) -> Tensor:
-        """prior (B, 21N/4, C), tokens (B, N, C) -> prior."""
-        prior = prior + self.attn(self.query_norm(prior), self.feat_norm(tokens), prior_shapes, token_shapes)
-        return prior + self.ffn(self.ffn_norm(prior), prior_shapes)
+    def forward(
+        self,
+        prior: Tensor,
+        tokens: Tensor,
+        token_shapes: Shapes,
+        prior_shapes: Shapes,
+        cells: Tensor | None = None,
+    ) -> Tensor:
+        """prior (B, 21N/4, C), tokens (B, N, C) -> prior.
+
+        Args:
+            cells: (K,) int64, the only cells of the prior that are updated, each as if nothing were around them; None = all.
+        """
+        updated = prior if cells is None else prior.index_select(1, cells)
+        updated = updated + self.attn(
+            self.query_norm(updated), self.feat_norm(tokens), prior_shapes, token_shapes, cells
+        )
+        updated = updated + self.ffn(self.ffn_norm(updated), prior_shapes, cells)
+        return updated if cells is None else prior.index_copy(1, cells, updated)
 
 
 class ConvFFN(nn.Module):
@@ -91,8 +106,14 @@ class ConvFFN(nn.Module):
         self.dwconv = _DepthwiseOnScales(hidden)
         self.fc2 = nn.Linear(hidden, dim)
 
-    def forward(self, prior: Tensor, prior_shapes: Shapes) -> Tensor:
-        return self.fc2(F.gelu(self.dwconv(self.fc1(prior), prior_shapes)))
+    def forward(self, prior: Tensor, prior_shapes: Shapes, cells: Tensor | None = None) -> Tensor:
+        """(B, K, C) -> (B, K, C); `cells` (K,) says which of the scales' cells these are, None = all."""
+        hidden = self.fc1(prior)
+        if cells is None:
+            return self.fc2(F.gelu(self.dwconv(hidden, prior_shapes)))
+        scattered = hidden.new_zeros(hidden.shape[0], cell_count(prior_shapes), hidden.shape[2])
+        around = self.dwconv(scattered.index_copy(1, cells, hidden), prior_shapes)
+        return self.fc2(F.gelu(around.index_select(1, cells)))
 
 
 class _DepthwiseOnScales(nn.Module):
@@ -115,11 +136,46 @@ class Interaction(nn.Module):
         if last:
             self.extra_extractors = nn.Sequential(*(Extractor(dim, heads) for _ in range(2)))
 
-    def extract(self, prior: Tensor, tokens: Tensor, token_shapes: Shapes, prior_shapes: Shapes) -> Tensor:
-        """Run the extractor, and the extra ones where there are any: prior (B, 21N/4, C) -> prior."""
+    def extract(
+        self,
+        prior: Tensor,
+        tokens: Tensor,
+        token_shapes: Shapes,
+        prior_shapes: Shapes,
+        cells: Tensor | None = None,
+    ) -> Tensor:
+        """Run the extractor, and the extra ones where there are any, on all cells of the prior or only `cells` (K,).
+
+        Returns:
+            The prior (B, 21N/4, C).
+        """
+        if cells is not None and len(cells) == 0:
+            return prior
         for extractor in (self.extractor, *getattr(self, "extra_extractors", ())):
-            prior = extractor(prior, tokens, token_shapes, prior_shapes)
+            prior = extractor(prior, tokens, token_shapes, prior_shapes, cells)
         return prior
+
+
+def cells_around(kept: Tensor, token_shape: tuple[int, int], margin: int = 1) -> Tensor:
+    """The prior's cells, of strides 8, 16 and 32, on kept tokens and the tokens up to `margin` steps from them.
+
+    Args:
+        kept: (B, N) bool; a token that any image of the batch keeps counts.
+        token_shape: (height, width) of the token map, both even.
+
+    Returns:
+        (K,) int64, ascending; none where no token is kept.
+    """
+    tokens = kept.any(0).float().view(1, *token_shape)
+    stride16 = F.max_pool2d(tokens, 2 * margin + 1, 1, margin)
+    stride8 = stride16.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    scales = (stride8, stride16, F.max_pool2d(stride16, 2))
+    return torch.cat([scale.flatten() for scale in scales]).nonzero()[:, 0]
+
+
+def cell_count(shapes: Shapes) -> int:
+    """Cells of maps of these (height, width)."""
+    return sum(height * width for height, width in shapes)
 
 
 def to_sequence(scale: Tensor) -> Tensor:

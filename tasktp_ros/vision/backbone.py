@@ -11,11 +11,12 @@ from tasktp_ros.vision.adapter import (
     INTERACTIONS,
     Interaction,
     SpatialPrior,
+    cells_around,
     initialise_convolutions,
     split_scales,
 )
 from tasktp_ros.vision.deformable import DeformableAttention
-from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
+from tasktp_ros.vision.reducer import Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.upsample import Upsample2x
 from tasktp_ros.vision.vit import PatchEmbed, initialise_transformer, resize_position_embedding
@@ -83,7 +84,7 @@ class Backbone(nn.Module):
 
         Raises:
             ValueError: H or W is not a multiple of 32.
-            NothingRelevant: a gate kept no token, and `state.stop_when_empty`.
+            NothingRelevant: as `state.stop_below` asks for.
         """
         height, width = image.shape[-2:]
         if height % 32 or width % 32:
@@ -99,10 +100,10 @@ class Backbone(nn.Module):
             first = index * self.blocks_per_interaction
             blocks = list(self.blocks[first : first + self.blocks_per_interaction])
             tokens = self.reducer(blocks, first, tokens, state)
-            if state.stop_when_empty and state.masks and not bool(state.masks[-1].any()):
-                raise NothingRelevant
             with stage("extractor"):
-                prior = interaction.extract(prior, tokens, token_shapes, prior_shapes)
+                narrowed = state.sparse_extractors and state.keep
+                cells = cells_around(state.keep[-1], token_shapes[0]) if narrowed else None
+                prior = interaction.extract(prior, tokens, token_shapes, prior_shapes, cells)
         with stage("pyramid"):
             return self.assemble(stride4, split_scales(prior, prior_shapes), split_scales(tokens, token_shapes)[0])
 

@@ -51,20 +51,23 @@ class DeformableAttention(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, query: Tensor, value: Tensor, query_shapes: Shapes, value_shapes: Shapes) -> Tensor:
+    def forward(
+        self, query: Tensor, value: Tensor, query_shapes: Shapes, value_shapes: Shapes, cells: Tensor | None = None
+    ) -> Tensor:
         """Attend from the centre of every query cell.
 
         Args:
             query: (B, Q, C), the cells of all query maps one after the other, row-major.
             value: (B, V, C), likewise for the value maps.
             query_shapes, value_shapes: ((height, width), ...) of those maps.
+            cells: (Q,) int64, where `query` holds only these cells; None = all.
 
         Returns:
             (B, Q, C).
         """
         projected = self.value_proj(value)
         offsets, weights = self.read_points(query)
-        mixed = sample(projected, offsets, weights, query_shapes, value_shapes)
+        mixed = sample(projected, offsets, weights, query_shapes, value_shapes, cells)
         return self.output_proj(mixed)
 
     def read_points(self, query: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,7 +85,14 @@ class DeformableAttention(nn.Module):
         return offsets.unflatten(1, (self.heads, *shape, 2)), weights.unflatten(2, shape)
 
 
-def sample(value: Tensor, offsets: Tensor, weights: Tensor, query_shapes: Shapes, value_shapes: Shapes) -> Tensor:
+def sample(
+    value: Tensor,
+    offsets: Tensor,
+    weights: Tensor,
+    query_shapes: Shapes,
+    value_shapes: Shapes,
+    cells: Tensor | None = None,
+) -> Tensor:
     """Weighted bilinear samples, all levels and heads in one pass; same result as :func:`sample_by_grid`.
 
     Every map gets a border of zero pixels and positions are clamped to it, so no corner needs a test.
@@ -91,13 +101,15 @@ def sample(value: Tensor, offsets: Tensor, weights: Tensor, query_shapes: Shapes
         value: (B, V, C).
         offsets: (B, heads, levels, points, 2, Q) float, pixels of the value level, from the query cell's centre.
         weights: (B, heads, levels, points, Q) float.
+        cells: (Q,) int64, which of the query maps' cells the queries are; None = all of them.
 
     Returns:
         (B, Q, C), dtype of `value`.
     """
     batch, heads, queries, channels = *offsets.shape[:2], offsets.shape[-1], value.shape[2]
     plan = _plan(query_shapes, value_shapes, heads, batch, offsets.dtype, value.device)
-    position = (offsets + plan.centres).clamp(min=-1).minimum(plan.sizes)
+    centres = plan.centres if cells is None else plan.centres[..., cells]
+    position = (offsets + centres).clamp(min=-1).minimum(plan.sizes)
     first = position.floor()
     after = position - first
     column, line = first.unbind(-2)

@@ -32,8 +32,10 @@ class ReductionState:
         straight_through: decisions are floats, 0 or 1, whose gradient is that of the soft score, as in training.
         sample_noise: likewise, and gates decide by Gumbel noise.
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
-        stop_when_empty: leave off with `NothingRelevant` as soon as a gate keeps no token of any image. Asking waits for the
-            device.
+        stop_below: leave off with `NothingRelevant` as soon as a gate finds nothing of the task (see
+            `GatedReducer.nothing_relevant`), which waits for the device; None = go on.
+        sparse_extractors: after a gate the adapter's extractors update only the cells around kept tokens, which waits for the
+            device as well.
         keep: per gated block (B, N) bool, filled while the blocks run.
         scores: per gate (B, N) float keep score (the soft one in training), filled likewise.
         class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
@@ -47,7 +49,8 @@ class ReductionState:
     straight_through: bool = False
     sample_noise: bool = False
     mask_only: bool = False
-    stop_when_empty: bool = False
+    stop_below: float | None = None
+    sparse_extractors: bool = False
     keep: list[Tensor] = field(default_factory=list)
     scores: list[Tensor] = field(default_factory=list)
     class_logits: list[Tensor] = field(default_factory=list)

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,17 @@ def test_a_model_written_anew_makes_old_passes_worthless(models, tiny_set, tmp_p
     assert accuracy.stamped(job).name != job.name
 
 
+def test_a_pass_is_run_with_the_early_stop_and_the_extractors_it_names(models, tiny_set):
+    job = accuracy.Job(str(models["tasktp"]), str(tiny_set), "val", 2, categories=("cup",), threshold=0.01)
+    plain = accuracy.run_job(job)
+    stopped = accuracy.run_job(replace(job, early_stop=0.999))
+    sparse = accuracy.run_job(replace(job, sparse_extractors=True))
+    assert all(max(image["kept"]) > 0 for image in plain["images"])
+    assert all(max(image["kept"]) == 0 for image in stopped["images"]) and not stopped["detections"]
+    assert [image["kept"][0] for image in sparse["images"]] == [image["kept"][0] for image in plain["images"]]
+    assert len({replace(job, early_stop=0.2).name, replace(job, sparse_extractors=True).name, job.name}) == 3
+
+
 def ended_from_outside(job, folder):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -236,7 +248,10 @@ def test_a_worker_that_is_killed_ends_the_evaluation_instead_of_hanging_it(tiny_
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--sweep", "0.3"], "--sweep needs gates"),
+        (["--sweep", "0.3"], "need gates"),
+        (["--sparse-extractors"], "need gates"),
+        (["--early-stop", "0.1"], "need gates"),
+        (["--early-stop", "-1"], "between 0 and 1"),
         (["--output", "."], "is a folder"),
         (["--parts", __file__], "cannot write to"),
         (["--subsets", "few"], "--subsets must be numbers or all"),

@@ -196,6 +196,14 @@ def test_the_command_searches_keeps_parts_and_says_what_was_set_aside(walks, tmp
     assert not list(tmp_path.glob("search.json.parts"))
     assert command.main(search(walks, "--queries", str(queries), "--json", "--plot", str(tmp_path / "plot.png"))) == 0
     assert json.loads(capsys.readouterr().out)["seeds"]["1"]["verified"]["nano-untrained"]["runs"] == 8
+    more = ("--queries", str(queries), "--json", "--early-stop", "0.2", "--sparse-extractors")
+    assert command.main(search(walks, *more)) == 0
+    asked = {
+        label.removeprefix("nano-untrained"): (method["early_stop"], method["sparse_extractors"])
+        for label, method in json.loads(capsys.readouterr().out)["methods"].items()
+    }
+    assert asked == {"": (None, False), ", sparse extractors": (None, True), ", early stop": (0.2, False),
+                     ", sparse extractors, early stop": (0.2, True)}  # fmt: skip
     assert (tmp_path / "plot.png").stat().st_size > 1000
 
 
@@ -220,10 +228,11 @@ def test_data_that_cannot_be_searched_is_one_sentence(walks, spoil, said, capsys
 
 def test_bad_options_are_one_sentence(walks, tmp_path, capsys):
     assert command.main(search(walks, "--count", "0")) == 2
+    assert command.main(search(walks, "--early-stop", "1.5")) == 2
     assert command.main(["search", str(tmp_path / "none"), "--model", "nano-untrained"]) == 2
     write_queries(tmp_path / "rooms.json", "rooms", {})
     assert command.main(search(walks, "--queries", str(tmp_path / "rooms.json"))) == 2
     write_queries(tmp_path / "else.json", "coco", {0: [Query("scene0009_00", "chair", 4, (1,))]})
     assert command.main(search(walks, "--queries", str(tmp_path / "else.json"))) == 2
     errors = capsys.readouterr().err
-    assert all(said in errors for said in ("--count", "label table", "'rooms'", "scene0009_00"))
+    assert all(said in errors for said in ("--count", "--early-stop", "label table", "'rooms'", "scene0009_00"))

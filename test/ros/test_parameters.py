@@ -50,6 +50,8 @@ def test_a_copy_of_the_documented_file_reaches_a_node_in_any_namespace(
         ({"prune_threshold": 0.0}, "greater than 0 and less than 1"),
         ({"prune_threshold": 1.0}, "greater than 0 and less than 1"),
         ({"prune_threshold": math.nan}, "prune_threshold"),
+        ({"early_stop": math.nan}, "early_stop"),
+        ({"early_stop": 1.5}, "early_stop"),
         ({"max_detections": 0}, "max_detections"),
         ({"categories": ["cup", "unicorn"]}, "unknown categories 'unicorn'"),
         ({"enabled_cameras": ["left"]}, "names 'left'; the cameras are image"),

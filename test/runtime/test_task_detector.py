@@ -161,7 +161,7 @@ def test_an_early_stop_skips_what_follows_an_empty_gate_and_changes_nothing_else
     image = picture()
     detector.set_task(None)
     plain = detector.detect(image)
-    detector.early_stop = True
+    detector.early_stop = 1e-6
     stopping = detector.detect(image)
     assert min(plain.kept_tokens) > 0 and plain.names
     np.testing.assert_array_equal(stopping.boxes, plain.boxes)
@@ -171,8 +171,32 @@ def test_an_early_stop_skips_what_follows_an_empty_gate_and_changes_nothing_else
     assert len(empty) == 0 and empty.masks.shape == (0, *image.shape[:2]) and empty.boxes.shape == (0, 4)
     assert empty.kept == (0.0,) * 9, "the blocks that were never reached ran no token"
     assert "gates" in empty.timings and not {"pyramid", "proposals", "box_head"} & set(empty.timings)
-    detector.early_stop = False
+    detector.early_stop = None
     assert "box_head" in detector.detect(image).timings, "the published method goes on"
+
+
+def test_an_early_stop_takes_a_task_for_absent_of_which_hardly_a_token_is():
+    detector = TaskDetector.load("nano-untrained", device="cpu", precision="float32")
+    image = picture()
+    detector.set_task(["cup"], threshold=1e-9)
+    detector.early_stop = 1e-9
+    assert min(detector.detect(image).kept_tokens) > 0
+    detector.early_stop = 0.999
+    stopped = detector.detect(image)
+    assert len(stopped) == 0 and stopped.kept == (0.0,) * 9
+
+
+def test_sparse_extractors_change_nothing_where_all_tokens_are_kept_and_little_else():
+    detector = TaskDetector.load("nano-untrained", device="cpu", precision="float32")
+    image = picture()
+    detector.set_task(None, threshold=1e-9)
+    plain = detector.detect(image)
+    detector.sparse_extractors = True
+    sparse = detector.detect(image)
+    assert plain.kept == (1.0,) * 9 and plain.names == sparse.names
+    np.testing.assert_allclose(sparse.boxes, plain.boxes, atol=1e-2)
+    detector.forced_share = 0.1
+    assert "extractor" in detector.detect(image).timings
 
 
 def test_tasks_may_change_from_another_thread(detector):

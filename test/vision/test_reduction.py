@@ -154,6 +154,27 @@ def test_the_task_changes_what_is_kept_and_a_higher_threshold_keeps_less():
     assert shares[0] > shares[1] > shares[2]
 
 
+def test_an_early_stop_needs_three_tokens_of_the_task_in_some_image():
+    reducer = build_reducer("tasktp", 32, CLASSES)
+    logits = torch.zeros(2, 40, CLASSES + 1)
+    logits[..., CLASSES] = 9.0  # background
+    logits[1, :3, 2] = 12.0
+    of_two, of_four = torch.arange(CLASSES) == 2, torch.arange(CLASSES) == 4
+    state = reducer.begin(of_two)
+    state.class_logits, state.masks = [logits], [torch.ones(2, 40, dtype=torch.bool)]
+    assert not reducer.nothing_relevant(state, 0.5)
+    state.relevant = of_four
+    assert reducer.nothing_relevant(state, 0.5)
+    state.relevant = None
+    assert not reducer.nothing_relevant(state, 0.5), "everything is relevant"
+    state.relevant = of_two
+    logits[1, 0, 2] = 0.0
+    assert reducer.nothing_relevant(state, 0.5), "two tokens are not enough"
+    assert not reducer.nothing_relevant(state, 1e-5)
+    state.masks = [torch.zeros(2, 40, dtype=torch.bool)]
+    assert reducer.nothing_relevant(state, 1e-5), "nothing is kept"
+
+
 def test_a_half_with_fewer_members_than_k_is_padded_with_zeros():
     gate = TaskGate(32, CLASSES, top=2)
     logits = torch.randn(1, 5, CLASSES + 1)

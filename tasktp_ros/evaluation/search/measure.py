@@ -32,13 +32,14 @@ class Method:
         label: its name there.
         model: a shipped name or a file.
         narrowed: the task set is the searched category; otherwise all categories, filtered afterwards.
-        early_stop: later stages are skipped where no token is relevant (see `TaskDetector.early_stop`).
+        early_stop, sparse_extractors: see `TaskDetector`.
     """
 
     label: str
     model: str
     narrowed: bool
-    early_stop: bool = False
+    early_stop: float | None = None
+    sparse_extractors: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def open_detector(method: Method, settings: Settings) -> TaskDetector:
     detector = TaskDetector.load(method.model, settings.device, settings.precision)
     # Detections score more than the threshold, and a claim may have it exactly.
     detector.score_threshold = float(np.nextafter(np.float32(CERTAIN), np.float32(0)))
-    detector.early_stop = method.early_stop
+    detector.early_stop, detector.sparse_extractors = method.early_stop, method.sparse_extractors
     return detector
 
 
