@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all cores but one)")
     parser.add_argument(
         "--criterion", choices=("verified", "claimed", "lenient"), default="verified", help="of the table"
     )
@@ -67,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.evaluation.search.report import over_seeds, seed_report, table
     from tasktp_ros.runtime.models import open_model
 
-    if min(arguments.count, arguments.repeats) < 1:
-        raise InputError("--count and --repeats must be at least 1")
+    if min(arguments.count, arguments.repeats) < 1 or arguments.threads < 0:
+        raise InputError("--count and --repeats must be at least 1, --threads at least 0")
     if arguments.early_stop is not None and not 0.0 < arguments.early_stop < 1.0:
         raise InputError("--early-stop must be between 0 and 1 (both excluded)")
     cards = {model: open_model(model)[1] for model in arguments.model or DEFAULT_MODELS}
@@ -90,7 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
         report = provenance() | {
             "data": arguments.data.name, "vocabulary": vocabulary, "scans": len(scans), "set_aside": set_aside,
             "methods": {method.label: vars(method) for method in methods}, "seeds": seeds, "over_seeds": over_seeds(seeds),
-            "setting": {"repeats": arguments.repeats, "device": arguments.device, "precision": arguments.precision},
+            "setting": {"repeats": arguments.repeats, "device": arguments.device, "precision": arguments.precision,
+                        "threads": arguments.threads},
             "searches": {str(seed): _searches(queries, steps[seed]) for seed, queries in drawn.items()},
         }  # fmt: skip
         if arguments.output:
@@ -175,10 +177,9 @@ def _measure(
     for queries in drawn.values():
         for query in queries:
             wanted.setdefault(query.scan, set()).add(query.category)
-    settings = Settings(arguments.device, arguments.precision, arguments.repeats)
+    settings = Settings(arguments.device, arguments.precision, arguments.threads, arguments.repeats)
     measurement = Measurement(parts, labels, settings)
-    total = len(methods) * len(wanted)
-    with tqdm(total=total, desc="search", unit="scan", disable=None, leave=False) as bar:
+    with tqdm(total=len(wanted), desc="search", unit="scan", disable=None, leave=False) as bar:
         for done in measurement.run(methods, scans, wanted):
             bar.set_postfix_str(done)
             bar.update()
@@ -226,8 +227,13 @@ def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any], vocabul
     table = arguments.data / TABLE
     read_label_map(table, vocabulary)
     model, card = list(cards.items())[-1]
+    perception = {
+        "model": model,
+        "early_stop": arguments.early_stop or 0.0,
+        "sparse_extractors": arguments.sparse_extractors,
+    }
     found = search_in_ros(
-        scan, table, target, model, vocabulary, card.method == "tasktp", arguments.criterion, arguments.logs
+        scan, table, target, perception, vocabulary, card.method == "tasktp", arguments.criterion, arguments.logs
     )
     report = provenance() | {"data": arguments.data.name, "model": card.name} | found
     if arguments.output:

@@ -87,14 +87,10 @@ class Extractor(nn.Module):
         """prior (B, 21N/4, C), tokens (B, N, C) -> prior.
 
         Args:
-            cells: (K,) int64, the only cells of the prior that are updated, each as if nothing were around them; None = all.
+            cells: (K,) int64, where `prior` (B, K, C) holds only these cells, with nothing around them; None = all.
         """
-        updated = prior if cells is None else prior.index_select(1, cells)
-        updated = updated + self.attn(
-            self.query_norm(updated), self.feat_norm(tokens), prior_shapes, token_shapes, cells
-        )
-        updated = updated + self.ffn(self.ffn_norm(updated), prior_shapes, cells)
-        return updated if cells is None else prior.index_copy(1, cells, updated)
+        prior = prior + self.attn(self.query_norm(prior), self.feat_norm(tokens), prior_shapes, token_shapes, cells)
+        return prior + self.ffn(self.ffn_norm(prior), prior_shapes, cells)
 
 
 class ConvFFN(nn.Module):
@@ -144,16 +140,17 @@ class Interaction(nn.Module):
         prior_shapes: Shapes,
         cells: Tensor | None = None,
     ) -> Tensor:
-        """Run the extractor, and the extra ones where there are any, on all cells of the prior or only `cells` (K,).
+        """Run the extractor, and the extra ones where there are any, on all cells of the prior or only `cells` (K,) int64.
 
         Returns:
             The prior (B, 21N/4, C).
         """
         if cells is not None and len(cells) == 0:
             return prior
+        updated = prior if cells is None else prior.index_select(1, cells)
         for extractor in (self.extractor, *getattr(self, "extra_extractors", ())):
-            prior = extractor(prior, tokens, token_shapes, prior_shapes, cells)
-        return prior
+            updated = extractor(updated, tokens, token_shapes, prior_shapes, cells)
+        return updated if cells is None else prior.index_copy(1, cells, updated)
 
 
 def cells_around(kept: Tensor, token_shape: tuple[int, int], margin: int = 1) -> Tensor:

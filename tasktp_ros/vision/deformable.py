@@ -108,7 +108,7 @@ def sample(
     """
     batch, heads, queries, channels = *offsets.shape[:2], offsets.shape[-1], value.shape[2]
     plan = _plan(query_shapes, value_shapes, heads, batch, offsets.dtype, value.device)
-    centres = plan.centres if cells is None else plan.centres[..., cells]
+    centres = plan.centres if cells is None else plan.centres.index_select(-1, cells)
     position = (offsets + centres).clamp(min=-1).minimum(plan.sizes)
     first = position.floor()
     after = position - first

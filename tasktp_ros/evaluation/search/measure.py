@@ -18,6 +18,7 @@ from tasktp_ros.files import file_mark, replacing
 from tasktp_ros.runtime.detections import Detections
 from tasktp_ros.runtime.models import model_file
 from tasktp_ros.runtime.task_detector import TaskDetector
+from tasktp_ros.runtime.threads import use_threads
 
 REPEATS = 3
 WARM_UP = 50
@@ -47,16 +48,18 @@ class Settings:
     """What all methods share.
 
     Attributes:
+        threads: of the CPU; 0 = all cores but one, as the perception node.
         repeats: detections per image, of whose times the median counts.
     """
 
     device: str = "auto"
     precision: str = "auto"
+    threads: int = 0
     repeats: int = REPEATS
 
 
 class Measurement:
-    """Steps of scans under several methods.
+    """Steps of scans under several methods, which take turns on every image: a machine that slows down slows down all.
 
     Args:
         folder: keeps finished parts, one file per method and scan.
@@ -65,80 +68,80 @@ class Measurement:
 
     def __init__(self, folder: Path, labels: LabelMap, settings: Settings) -> None:
         self.folder, self.labels, self.settings = folder, labels, settings
-        self._loaded: tuple[Method, TaskDetector] | None = None
+        self._detectors: dict[str, TaskDetector] = {}
 
     def run(
         self, methods: Sequence[Method], scans: Mapping[str, Scan], wanted: Mapping[str, set[str]]
     ) -> Iterator[str]:
-        """Measure what is missing; yields a word for each method and scan that is done.
+        """Measure what is missing; yields the name of each scan that is done.
 
         Args:
             scans: by name.
             wanted: scan -> categories that are searched for in it.
         """
+        use_threads(self.settings.threads)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for method in methods:
-            for name in sorted(wanted):
-                path = self._part(method, scans[name], sorted(wanted[name]))
-                if not path.is_file():
-                    steps = self._scan(method, scans[name], sorted(wanted[name]))
-                    with replacing(path) as beside:
-                        rows = {category: [asdict(step) for step in found] for category, found in steps.items()}
-                        beside.write_text(json.dumps(rows))
-                yield f"{method.label} {name}"
-        self._close()
+        for name in sorted(wanted):
+            paths = {method: self._part(method, scans[name], sorted(wanted[name])) for method in methods}
+            missing = [method for method, path in paths.items() if not path.is_file()]
+            found = self._scan(missing, scans[name], sorted(wanted[name])) if missing else {}
+            for method, steps in found.items():
+                rows = {category: [asdict(step) for step in row] for category, row in steps.items()}
+                with replacing(paths[method]) as beside:
+                    beside.write_text(json.dumps(rows))
+            yield name
+        for detector in self._detectors.values():
+            detector.close()
+        self._detectors.clear()
 
     def result(self, method: Method, scan: Scan, wanted: set[str]) -> dict[str, list[StepResult]]:
         """Steps per searched category of a scan that was measured."""
         rows: dict[str, Any] = json.loads(self._part(method, scan, sorted(wanted)).read_text())
         return {category: [StepResult(**row) for row in steps] for category, steps in rows.items()}
 
-    def _scan(self, method: Method, scan: Scan, wanted: list[str]) -> dict[str, list[StepResult]]:
-        found: dict[str, list[StepResult]] = {category: [] for category in wanted}
+    def _scan(
+        self, methods: Sequence[Method], scan: Scan, wanted: list[str]
+    ) -> dict[Method, dict[str, list[StepResult]]]:
+        steps: dict[Method, dict[str, list[StepResult]]] = {
+            method: {category: [] for category in wanted} for method in methods
+        }
         with scan.open() as recording:
             for frame in step_frames(len(recording)):
                 image, sight = recording[frame].color, look(scan, frame, self.labels)
-                everything = None if method.narrowed else self._detect(method, image, "")
                 for category in wanted:
-                    result, milliseconds = everything or self._detect(method, image, category)
-                    found[category].append(judge(result, category, sight, milliseconds, result.kept))
-        return found
+                    for method, results in self._in_turns(methods, image, category).items():
+                        milliseconds = statistics.median(model_milliseconds(result) for result in results)
+                        judged = judge(results[0], category, sight, milliseconds, results[0].kept)
+                        steps[method][category].append(judged)
+        return steps
 
-    def _detect(self, method: Method, image: np.ndarray, category: str) -> tuple[Detections, float]:
-        detector = self._detector(method, image)
-        detector.set_task([category] if category else None)
-        results = [detector.detect(image) for _ in range(self.settings.repeats)]
-        return results[0], statistics.median(model_milliseconds(result) for result in results)
+    def _in_turns(self, methods: Sequence[Method], image: np.ndarray, category: str) -> dict[Method, list[Detections]]:
+        """Every method's detections on an image, `repeats` times."""
+        results: dict[Method, list[Detections]] = {method: [] for method in methods}
+        for _ in range(self.settings.repeats):
+            for method, found in results.items():
+                detector = self._detector(method.model, image)
+                detector.early_stop, detector.sparse_extractors = method.early_stop, method.sparse_extractors
+                detector.set_task([category] if method.narrowed else None)
+                found.append(detector.detect(image))
+        return results
 
-    def _detector(self, method: Method, image: np.ndarray) -> TaskDetector:
-        """The method's detector, warm; the one before it gives its memory back."""
-        if self._loaded is None or self._loaded[0] != method:
-            self._close()
-            detector = open_detector(method, self.settings)
+    def _detector(self, model: str, image: np.ndarray) -> TaskDetector:
+        """A model's detector with the threshold of the search, warm."""
+        if model not in self._detectors:
+            detector = TaskDetector.load(model, self.settings.device, self.settings.precision)
+            # Detections score more than the threshold, and a claim may have it exactly.
+            detector.score_threshold = float(np.nextafter(np.float32(CERTAIN), np.float32(0)))
             for _ in range(WARM_UP):
                 detector.detect(image)
-            self._loaded = (method, detector)
-        return self._loaded[1]
-
-    def _close(self) -> None:
-        if self._loaded is not None:
-            self._loaded[1].close()
-            self._loaded = None
+            self._detectors[model] = detector
+        return self._detectors[model]
 
     def _part(self, method: Method, scan: Scan, wanted: list[str]) -> Path:
         model = model_file(method.model)
         marks = [file_mark(file) for file in (model, scan.recording) if file is not None]
         known = json.dumps([asdict(method) | {"label": ""}, asdict(self.settings), str(scan.folder), wanted, marks])
         return self.folder / (hashlib.sha256(known.encode()).hexdigest()[:20] + ".json")
-
-
-def open_detector(method: Method, settings: Settings) -> TaskDetector:
-    """A method's detector with the threshold of the search."""
-    detector = TaskDetector.load(method.model, settings.device, settings.precision)
-    # Detections score more than the threshold, and a claim may have it exactly.
-    detector.score_threshold = float(np.nextafter(np.float32(CERTAIN), np.float32(0)))
-    detector.early_stop, detector.sparse_extractors = method.early_stop, method.sparse_extractors
-    return detector
 
 
 def model_milliseconds(found: Detections) -> float:

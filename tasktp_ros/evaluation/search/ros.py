@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,20 @@ FRAME_SECONDS = 30.0
 
 
 def search_in_ros(
-    scan: Scan, table: Path, target: str, model: str, vocabulary: str, narrow: bool, criterion: str, folder: Path
+    scan: Scan,
+    table: Path,
+    target: str,
+    perception: Mapping[str, Any],
+    vocabulary: str,
+    narrow: bool,
+    criterion: str,
+    folder: Path,
 ) -> dict[str, Any]:
     """Search for `target` along a scan with perception, task manager, player and searcher as processes.
 
     Args:
         table: label table.
+        perception: parameters of that node, such as its model.
         narrow: the detector looks for the target alone.
         folder: gets the nodes' logs and `search.json`.
 
@@ -34,7 +43,7 @@ def search_in_ros(
     summary.unlink(missing_ok=True)
     reliable = {"qos_overrides./image.subscription.reliability": "reliable"}
     with Nodes(folder, own_graph()) as nodes:
-        nodes.start("perception", {"autostart": True, "model": model, **reliable})
+        nodes.start("perception", {"autostart": True, **perception, **reliable})
         nodes.start("task_manager", {"autostart": True, "vocabulary": vocabulary})
         nodes.start("searcher", {"scan": scan.folder.absolute(), "labels": table.absolute(), "target": target, "narrow": narrow,
                                  "vocabulary": vocabulary, "criterion": criterion, "summary": summary.absolute(), **reliable})  # fmt: skip
