@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from tasktp_ros.vision.buckets import padded
 from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
 
@@ -74,19 +75,12 @@ def run_kept(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor) -> Tenso
         (B, N, C); pruned tokens unchanged. No block runs when no token is kept.
     """
     if tokens.shape[0] == 1:
-        index = keep[0].nonzero()[:, 0]
-        valid = None
-    else:
-        counts = keep.sum(1)
-        index = (~keep).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(counts.max())]
-        valid = torch.arange(index.shape[1], device=tokens.device) < counts[:, None]
+        return _run_kept_of_one(blocks, tokens, keep[0].nonzero()[:, 0])
+    counts = keep.sum(1)
+    index = (~keep).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(counts.max())]
+    valid = torch.arange(index.shape[1], device=tokens.device) < counts[:, None]
     if index.numel() == 0:
         return tokens
-    if valid is None:
-        kept = tokens.index_select(1, index)
-        for block in blocks:
-            kept = block(kept)
-        return tokens.index_copy(1, index, kept.to(tokens.dtype))
     gathered = tokens.gather(1, index[..., None].expand(-1, -1, tokens.shape[2]))
     # An image that keeps nothing still needs one key, or its padding rows would be a softmax over nothing.
     key_mask = valid | (counts == 0)[:, None]
@@ -95,6 +89,20 @@ def run_kept(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor) -> Tenso
         kept = block(kept, key_mask)
     kept = torch.where(valid[..., None], kept.to(tokens.dtype), gathered)
     return tokens.scatter(1, index[..., None].expand_as(kept), kept)
+
+
+def _run_kept_of_one(blocks: Sequence[nn.Module], tokens: Tensor, index: Tensor) -> Tensor:
+    """:func:`run_kept` on one image (1, N, C), of which the tokens `index` (K,) are kept."""
+    count = len(index)
+    if count == 0:
+        return tokens
+    padded_index = padded(index)
+    more = len(padded_index) > count
+    key_mask = (torch.arange(len(padded_index), device=tokens.device) < count)[None] if more else None
+    kept = tokens.index_select(1, padded_index)
+    for block in blocks:
+        kept = block(kept, key_mask)
+    return tokens.index_copy(1, index, kept[:, :count].to(tokens.dtype))
 
 
 def run_masked(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasktp_ros.vision.buckets import padded
 from tasktp_ros.vision.deformable import DeformableAttention, Shapes
 
 INTERACTIONS = 4
@@ -147,6 +148,7 @@ class Interaction(nn.Module):
         """
         if cells is not None and len(cells) == 0:
             return prior
+        cells = None if cells is None else padded(cells)
         updated = prior if cells is None else prior.index_select(1, cells)
         for extractor in (self.extractor, *getattr(self, "extra_extractors", ())):
             updated = extractor(updated, tokens, token_shapes, prior_shapes, cells)

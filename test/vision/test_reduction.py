@@ -65,11 +65,17 @@ def test_keeping_one_token_changes_only_that_token():
 def test_blocks_see_only_kept_tokens():
     seen = []
     block = blocks(1)[0]
-    block.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[1]))
+    block.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
     keep = torch.zeros(1, 40, dtype=torch.bool)
     keep[0, 5:18] = True
     run_kept([block], tokens(), keep)
-    assert seen == [13]
+    ((given, key_mask),) = seen
+    assert given.shape[1] == 32 and key_mask.sum() == 13, "few shapes on a CPU; what fills them up is masked"
+    assert torch.equal(given[key_mask], tokens()[keep])
+    keep[:, :32] = True
+    keep[:, 32:] = False
+    run_kept([block], tokens(), keep)
+    assert seen[-1][0].shape[1] == 32 and seen[-1][1] is None
 
 
 @pytest.mark.parametrize("counts", [(40,), (7,), (40, 3), (0, 12), (0, 0, 1), (5, 5)])

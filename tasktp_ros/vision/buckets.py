@@ -1,0 +1,23 @@
+"""Counts rounded up, so that a CPU meets few different shapes.
+
+oneDNN builds a kernel for every shape it has not met yet, which takes several times as long as running it once, and every image
+keeps another number of tokens.
+"""
+
+import torch
+from torch import Tensor
+
+LEAST = 32
+
+
+def padded(index: Tensor) -> Tensor:
+    """Repeat the last of (K,) int64 indices until their number is one of few, at most an eighth or 31 above K.
+
+    What is computed for the repeats equals what is computed for the last index, or has to be masked. Elsewhere than on a
+    CPU, and where K is 0, nothing is added.
+    """
+    count = len(index)
+    if count == 0 or index.device.type != "cpu":
+        return index
+    step = max(LEAST, (1 << count.bit_length()) // 16)
+    return torch.cat((index, index[-1:].expand(-count % step)))

@@ -1,0 +1,18 @@
+import torch
+
+from tasktp_ros.vision.buckets import padded
+
+
+def test_few_different_counts_and_never_much_more_than_needed():
+    counts = set()
+    for count in range(1, 4000):
+        index = torch.arange(10, 10 + count)
+        more = padded(index)
+        assert torch.equal(more[:count], index) and (more[count:] == index[-1]).all()
+        assert len(more) - count <= max(31, count // 8)
+        counts.add(len(more))
+    assert len(counts) <= 50
+
+
+def test_nothing_stays_nothing():
+    assert len(padded(torch.zeros(0, dtype=torch.int64))) == 0
