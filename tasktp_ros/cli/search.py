@@ -11,7 +11,7 @@ from tasktp_ros.runtime.default import EARLY_STOP
 if TYPE_CHECKING:
     from tasktp_ros.datasets.scannet.labels import LabelMap
     from tasktp_ros.datasets.scannet.scan import Scan
-    from tasktp_ros.evaluation.search.measure import Method
+    from tasktp_ros.evaluation.search.measure import Method, Settings
     from tasktp_ros.evaluation.search.queries import Query
 
 DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano")
@@ -49,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ros", nargs=2, metavar=("SCAN", "TARGET"),
                         help="search once, through the ROS graph: perception, task manager, player and searcher")  # fmt: skip
+    parser.add_argument("--times", nargs="+", metavar="CATEGORY",
+                        help="only time the search for these along DATA, any recording without labels (folder, bag, video, .sens)")  # fmt: skip
     parser.add_argument(
         "--logs", type=Path, default=Path("search_logs"), help="the nodes' logs of --ros (default: search_logs)"
     )
@@ -80,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.ros:
         return _search_in_ros(arguments, cards, vocabulary)
+    if arguments.times:
+        return _time(arguments, cards, vocabulary)
     labels = read_label_map(arguments.data / TABLE, vocabulary).of_grade("A")
     scans, drawn, set_aside = _queries(arguments, vocabulary, labels)
     if arguments.write_queries:
@@ -160,6 +164,12 @@ def _methods(arguments: argparse.Namespace, cards: dict[str, Any]) -> "list[Meth
     return methods
 
 
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    from tasktp_ros.evaluation.search.measure import Settings
+
+    return Settings(arguments.device, arguments.precision, arguments.threads, arguments.repeats)
+
+
 def _measure(
     arguments: argparse.Namespace,
     methods: "list[Method]",
@@ -171,14 +181,13 @@ def _measure(
     """Per seed and method, for every query the steps of its walk."""
     from tqdm import tqdm
 
-    from tasktp_ros.evaluation.search.measure import Measurement, Settings
+    from tasktp_ros.evaluation.search.measure import Measurement
 
     wanted: dict[str, set[str]] = {}
     for queries in drawn.values():
         for query in queries:
             wanted.setdefault(query.scan, set()).add(query.category)
-    settings = Settings(arguments.device, arguments.precision, arguments.threads, arguments.repeats)
-    measurement = Measurement(parts, labels, settings)
+    measurement = Measurement(parts, labels, _settings(arguments))
     with tqdm(total=len(wanted), desc="search", unit="scan", disable=None, leave=False) as bar:
         for done in measurement.run(methods, scans, wanted):
             bar.set_postfix_str(done)
@@ -204,6 +213,30 @@ def _searches(queries: "list[Query]", steps: Any) -> list[dict[str, Any]]:
          "methods": {label: vars(follow(walks[i], "verified")) | {"missed": missing[label][i]} for label, walks in steps.items()}}
         for i, query in enumerate(queries)
     ]  # fmt: skip
+
+
+def _time(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: str) -> int:
+    """Milliseconds per image along a recording without labels."""
+    from tasktp_ros.datasets.frames import open_source
+    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.search.times import time_walk
+    from tasktp_ros.tasks.vocabulary import VOCABULARIES, resolve_categories
+
+    categories = resolve_categories(arguments.times, VOCABULARIES[vocabulary]) or ()
+    with open_source(arguments.data) as source:
+        report = time_walk(source, _methods(arguments, cards), categories, _settings(arguments))
+    report = provenance() | {"data": arguments.data.name, "categories": list(categories)} | report
+    if arguments.output:
+        write_results(arguments.output, report)
+    if arguments.json:
+        print(json.dumps(report, indent=1))
+        return 0
+    print(f"{report['images']} images, one per three seconds, searched for {', '.join(categories)}; without labels nobody knows "
+          f"what is there\n\n{'method':<42}  ms/run   kept  claims")  # fmt: skip
+    for label, row in report["rows"].items():
+        kept = "-" if row["kept"] is None else f"{row['kept']:.0%}"
+        print(f"{label:<42}  {row['milliseconds_per_run']:6.1f}  {kept:>5}  {row['claims']:6}")
+    return 0
 
 
 def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: str) -> int:

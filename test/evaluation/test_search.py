@@ -174,11 +174,11 @@ def test_the_command_searches_keeps_parts_and_says_what_was_set_aside(walks, tmp
     searched = []
     original = measure.Measurement._scan
 
-    def broken(self, methods, scan, wanted):
+    def broken(self, turns, methods, scan, wanted):
         searched.append(scan.name)
         if len(searched) == 2:
             raise KeyboardInterrupt
-        return original(self, methods, scan, wanted)
+        return original(self, turns, methods, scan, wanted)
 
     monkeypatch.setattr(measure.Measurement, "_scan", broken)
     assert command.main(search(walks, "--early-stop", "--output", str(output))) == 130
@@ -224,6 +224,36 @@ def test_data_that_cannot_be_searched_is_one_sentence(walks, spoil, said, capsys
     assert command.main(search(walks)) == 2
     errors = capsys.readouterr().err
     assert said in errors and "Traceback" not in errors
+
+
+def test_a_recording_without_labels_is_timed_and_nothing_else_is_said_of_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measure, "WARM_UP", 1)
+    folder = tmp_path / "office"
+    folder.mkdir()
+    for number in range(32):
+        cv2.imwrite(str(folder / f"{number:03}.jpg"), np.full((48, 64, 3), 5 * number, np.uint8))
+    output = tmp_path / "times.json"
+    asked = [
+        "search",
+        str(folder),
+        "--model",
+        "nano-untrained",
+        "--repeats",
+        "1",
+        "--times",
+        "cup",
+        "chair",
+        "--early-stop",
+    ]
+    assert command.main([*asked, "--output", str(output)]) == 0
+    assert "3 images" in capsys.readouterr().out, "5 images a second, one per three seconds"
+    rows = json.loads(output.read_text())["rows"]
+    assert list(rows) == ["nano-untrained", "nano-untrained, early stop"]
+    assert all(row["milliseconds_per_run"] > 0 for row in rows.values())
+    assert command.main([*asked[:-3], "unicorn"]) == 2
+    assert "unicorn" in capsys.readouterr().err
+    (folder / "empty").mkdir()
+    assert command.main(["search", str(folder / "empty"), *asked[2:]]) == 2
 
 
 def test_bad_options_are_one_sentence(walks, tmp_path, capsys):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasktp_ros.datasets.scannet.labels import LabelMap
 from tasktp_ros.datasets.scannet.scan import Scan
@@ -58,8 +59,54 @@ class Settings:
     repeats: int = REPEATS
 
 
+class Turns:
+    """Detects under several methods in turns, so that a machine that slows down slows down all of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._detectors: dict[str, TaskDetector] = {}
+        use_threads(settings.threads)
+
+    def detect(
+        self, methods: Sequence[Method], image: NDArray[np.uint8], category: str
+    ) -> dict[Method, tuple[Detections, float]]:
+        """Search an image (H, W, 3) uint8 RGB for a category.
+
+        Returns:
+            Per method its detections, and the median milliseconds of `repeats` of them.
+        """
+        results: dict[Method, list[Detections]] = {method: [] for method in methods}
+        for _ in range(self.settings.repeats):
+            for method, found in results.items():
+                detector = self._detector(method.model, image)
+                detector.early_stop, detector.sparse_extractors = method.early_stop, method.sparse_extractors
+                detector.set_task([category] if method.narrowed else None)
+                found.append(detector.detect(image))
+        return {
+            method: (found[0], statistics.median(model_milliseconds(one) for one in found))
+            for method, found in results.items()
+        }
+
+    def close(self) -> None:
+        """Give the detectors' memory back."""
+        for detector in self._detectors.values():
+            detector.close()
+        self._detectors.clear()
+
+    def _detector(self, model: str, image: NDArray[np.uint8]) -> TaskDetector:
+        """A model's detector with the threshold of the search, warm."""
+        if model not in self._detectors:
+            detector = TaskDetector.load(model, self.settings.device, self.settings.precision)
+            # Detections score more than the threshold, and a claim may have it exactly.
+            detector.score_threshold = float(np.nextafter(np.float32(CERTAIN), np.float32(0)))
+            for _ in range(WARM_UP):
+                detector.detect(image)
+            self._detectors[model] = detector
+        return self._detectors[model]
+
+
 class Measurement:
-    """Steps of scans under several methods, which take turns on every image: a machine that slows down slows down all.
+    """Steps of scans under several methods.
 
     Args:
         folder: keeps finished parts, one file per method and scan.
@@ -68,7 +115,6 @@ class Measurement:
 
     def __init__(self, folder: Path, labels: LabelMap, settings: Settings) -> None:
         self.folder, self.labels, self.settings = folder, labels, settings
-        self._detectors: dict[str, TaskDetector] = {}
 
     def run(
         self, methods: Sequence[Method], scans: Mapping[str, Scan], wanted: Mapping[str, set[str]]
@@ -79,20 +125,18 @@ class Measurement:
             scans: by name.
             wanted: scan -> categories that are searched for in it.
         """
-        use_threads(self.settings.threads)
         self.folder.mkdir(parents=True, exist_ok=True)
+        turns = Turns(self.settings)
         for name in sorted(wanted):
             paths = {method: self._part(method, scans[name], sorted(wanted[name])) for method in methods}
             missing = [method for method, path in paths.items() if not path.is_file()]
-            found = self._scan(missing, scans[name], sorted(wanted[name])) if missing else {}
+            found = self._scan(turns, missing, scans[name], sorted(wanted[name])) if missing else {}
             for method, steps in found.items():
                 rows = {category: [asdict(step) for step in row] for category, row in steps.items()}
                 with replacing(paths[method]) as beside:
                     beside.write_text(json.dumps(rows))
             yield name
-        for detector in self._detectors.values():
-            detector.close()
-        self._detectors.clear()
+        turns.close()
 
     def result(self, method: Method, scan: Scan, wanted: set[str]) -> dict[str, list[StepResult]]:
         """Steps per searched category of a scan that was measured."""
@@ -100,7 +144,7 @@ class Measurement:
         return {category: [StepResult(**row) for row in steps] for category, steps in rows.items()}
 
     def _scan(
-        self, methods: Sequence[Method], scan: Scan, wanted: list[str]
+        self, turns: "Turns", methods: Sequence[Method], scan: Scan, wanted: list[str]
     ) -> dict[Method, dict[str, list[StepResult]]]:
         steps: dict[Method, dict[str, list[StepResult]]] = {
             method: {category: [] for category in wanted} for method in methods
@@ -109,33 +153,9 @@ class Measurement:
             for frame in step_frames(len(recording)):
                 image, sight = recording[frame].color, look(scan, frame, self.labels)
                 for category in wanted:
-                    for method, results in self._in_turns(methods, image, category).items():
-                        milliseconds = statistics.median(model_milliseconds(result) for result in results)
-                        judged = judge(results[0], category, sight, milliseconds, results[0].kept)
-                        steps[method][category].append(judged)
+                    for method, (found, milliseconds) in turns.detect(methods, image, category).items():
+                        steps[method][category].append(judge(found, category, sight, milliseconds, found.kept))
         return steps
-
-    def _in_turns(self, methods: Sequence[Method], image: np.ndarray, category: str) -> dict[Method, list[Detections]]:
-        """Every method's detections on an image, `repeats` times."""
-        results: dict[Method, list[Detections]] = {method: [] for method in methods}
-        for _ in range(self.settings.repeats):
-            for method, found in results.items():
-                detector = self._detector(method.model, image)
-                detector.early_stop, detector.sparse_extractors = method.early_stop, method.sparse_extractors
-                detector.set_task([category] if method.narrowed else None)
-                found.append(detector.detect(image))
-        return results
-
-    def _detector(self, model: str, image: np.ndarray) -> TaskDetector:
-        """A model's detector with the threshold of the search, warm."""
-        if model not in self._detectors:
-            detector = TaskDetector.load(model, self.settings.device, self.settings.precision)
-            # Detections score more than the threshold, and a claim may have it exactly.
-            detector.score_threshold = float(np.nextafter(np.float32(CERTAIN), np.float32(0)))
-            for _ in range(WARM_UP):
-                detector.detect(image)
-            self._detectors[model] = detector
-        return self._detectors[model]
 
     def _part(self, method: Method, scan: Scan, wanted: list[str]) -> Path:
         model = model_file(method.model)

@@ -82,17 +82,22 @@ def missed(walks: Sequence[Sequence[StepResult]]) -> list[int]:
 def table(report: Mapping[str, Any], criterion: str = "verified") -> str:
     """The headline seed's table as text, with the spread over seeds."""
     seed = next(iter(report["seeds"]))
-    headline = report["seeds"][seed]
+    headline, spread = report["seeds"][seed], report["over_seeds"][criterion]
+    rows, first = headline[criterion], next(iter(spread))
+    width = max(len(label) for label in rows)
     lines = [f"{headline['queries']} searches (seed {seed}), found = {criterion}; a perfect detector needs "
-             f"{headline['oracle_runs']} images", "",
-             f"{'method':24} {'#Runs':>6} {'time ms':>9} {'ms/run':>7} {'found':>6} {'false':>6} {'kept with':>10} {'without':>8}"
-             f" {'saved: runs':>12} {'speed':>8} {'#Runs, all seeds':>18}"]  # fmt: skip
-    for label, row in headline[criterion].items():
-        mean, deviation = report["over_seeds"][criterion][label]["runs"]
-        lines.append(f"{label:24} {row['runs']:6d} {row['milliseconds']:9.0f} {row['milliseconds_per_run']:7.1f} "
+             f"{headline['oracle_runs']} images. On the right: all {len(report['seeds'])} seeds", "",
+             f"{'method':{width}} {'#Runs':>6} {'time ms':>8} {'of first':>8} {'ms/run':>7} {'found':>6} {'false':>6} {'kept with':>10} "
+             f"{'without':>8} {'saved: runs':>12} {'speed':>7} | {'#Runs':>13} {'found':>6} {'of first':>8}"]  # fmt: skip
+    for label, row in rows.items():
+        mean, deviation = spread[label]["runs"]
+        lines.append(f"{label:{width}} {row['runs']:6d} {row['milliseconds']:8.0f} "
+                     f"{row['milliseconds'] / (rows[first]['milliseconds'] or 1):8.2f} {row['milliseconds_per_run']:7.1f} "
                      f"{row['success_rate']:6.0%} {row['false_alarms']:6d} {_share(row['kept_with_target']):>10} "
                      f"{_share(row['kept_without_target']):>8} {row['saved_by_fewer_runs']:12.0f} "
-                     f"{row['saved_by_faster_runs']:8.0f} {f'{mean:.1f} +- {deviation:.1f}':>18}")  # fmt: skip
+                     f"{row['saved_by_faster_runs']:7.0f} | {f'{mean:.1f} +- {deviation:.1f}':>13} "
+                     f"{spread[label]['success_rate'][0]:6.0%} "
+                     f"{spread[label]['milliseconds'][0] / (spread[first]['milliseconds'][0] or 1):8.2f}")  # fmt: skip
     return "\n".join(lines)
 
 
