@@ -26,6 +26,8 @@ def page(results: Path) -> str:
         parts.append(_accuracy(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("search_*.json")):
         parts.append(_search(path.name, json.loads(path.read_text())))
+    for path in sorted(results.glob("times_*.json")):
+        parts.append(_times(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("bench_*.json")):
         parts.append(_bench(path.name, json.loads(path.read_text())))
     for name in ("office_walk", "demo_sample"):
@@ -37,8 +39,11 @@ def page(results: Path) -> str:
 
 def _accuracy(name: str, report: dict[str, Any]) -> str:
     """Precision and kept tokens per size of the category set."""
+    setting = report["setting"]
+    asked = [", sparse extractors"] * setting.get("sparse_extractors", False)
+    asked += [f", early stop {setting['early_stop']:g}"] * (setting.get("early_stop") is not None)
     lines = [
-        f"## Accuracy: {report['model']} on {report['images']} images of the {report['data']} {report['split']} set",
+        f"## Accuracy: {report['model']}{''.join(asked)} on {report['images']} images of the {report['data']} {report['split']} set",
         "",
         f"`{report['command']}` ([{name}](../results/{name}), with every set's list); commit {report['commit']}. Means over the sets of a "
         "size, in per cent; only the set's categories count. Kept: tokens that gated blocks ran, of all images, of those with and "
@@ -91,19 +96,43 @@ def _search(name: str, report: dict[str, Any]) -> str:
         "Kept: tokens that gated blocks ran on images with and without the target. Saved: milliseconds against the first row, by "
         "needing fewer images and by being faster on each.",
         "",
-        _row(["method", "#Runs", "time ms", "ms/run", "found", "false alarms", "kept with", "without", "saved: fewer runs",
-              "faster runs", f"#Runs, {len(report['seeds'])} seeds", "time ms", "found", "claimed: #Runs", "found"]),
-        _row(["---", *["--:"] * 14]),
+        _row(["method", "#Runs", "time ms", "of first", "ms/run", "found", "false alarms", "kept with", "without",
+              "saved: fewer runs", "faster runs", f"{len(report['seeds'])} seeds: #Runs", "time ms", "of first", "found",
+              "false alarms", f"seed {seed}, claimed: #Runs", "found"]),
+        _row(["---", *["--:"] * 17]),
     ]  # fmt: skip
+    over_seeds = report["over_seeds"]["verified"]
+    first = next(iter(over_seeds))
     for label, row in headline["verified"].items():
-        spread, claimed = report["over_seeds"]["verified"][label], headline["claimed"][label]
+        spread, claimed = over_seeds[label], headline["claimed"][label]
         shares = ["-" if row[key] is None else f"{row[key]:.0%}" for key in ("kept_with_target", "kept_without_target")]
         lines.append(
-            _row([label, str(row["runs"]), f"{row['milliseconds']:.0f}", f"{row['milliseconds_per_run']:.1f}",
+            _row([label, str(row["runs"]), f"{row['milliseconds']:.0f}",
+                  f"{row['milliseconds'] / headline['verified'][first]['milliseconds']:.2f}", f"{row['milliseconds_per_run']:.1f}",
                   f"{row['success_rate']:.0%}", str(row["false_alarms"]), *shares, f"{row['saved_by_fewer_runs']:.0f}",
                   f"{row['saved_by_faster_runs']:.0f}", _spread(spread["runs"]), _spread(spread["milliseconds"]),
-                  f"{spread['success_rate'][0]:.0%}", str(claimed["runs"]), f"{claimed['success_rate']:.0%}"])
+                  f"{spread['milliseconds'][0] / over_seeds[first]['milliseconds'][0]:.2f}",
+                  f"{spread['success_rate'][0]:.0%}", f"{spread['false_alarms'][0]:.1f}", str(claimed["runs"]), f"{claimed['success_rate']:.0%}"])
         )  # fmt: skip
+    return "\n".join([*lines, ""])
+
+
+def _times(name: str, report: dict[str, Any]) -> str:
+    """Time per image of a search along a recording without labels."""
+    lines = [
+        f"## Time per image: {report['images']} images of {report['data']}, which has no labels",
+        "",
+        f"`{report['command']}` ([{name}](../results/{name})); commit {report['commit']}. One image per three seconds, each searched for "
+        f"{', '.join(report['categories'])} in turn. Nobody knows what is there, so a claim may be true or not.",
+        "",
+        _row(["method", "ms/run", "of first", "kept", "claims"]),
+        _row(["---", *["--:"] * 4]),
+    ]
+    first = next(iter(report["rows"].values()))["milliseconds_per_run"]
+    for label, row in report["rows"].items():
+        kept = "-" if row["kept"] is None else f"{row['kept']:.0%}"
+        time = row["milliseconds_per_run"]
+        lines.append(_row([label, f"{time:.1f}", f"{time / first:.2f}", kept, str(row["claims"])]))
     return "\n".join([*lines, ""])
 
 

@@ -96,7 +96,7 @@ def _run_kept_of_one(blocks: Sequence[nn.Module], tokens: Tensor, index: Tensor)
     count = len(index)
     if count == 0:
         return tokens
-    padded_index = padded(index)
+    padded_index = padded(index, tokens.shape[1])
     more = len(padded_index) > count
     key_mask = (torch.arange(len(padded_index), device=tokens.device) < count)[None] if more else None
     kept = tokens.index_select(1, padded_index)

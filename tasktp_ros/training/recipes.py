@@ -100,7 +100,7 @@ def _rooms(
         Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish, *again)),
         Recipe(name, size, "tasktp", "rooms", adapt, learned),
         Recipe(f"{name}-gates", size, "tasktp", "rooms", (gates,), learned),
-        Recipe(f"{name}-svit", size, "svit", "rooms", adapt),
+        Recipe(f"{name}-svit", size, "svit", "rooms", adapt[:2]),  # a peer for times and searches: one round
     )
 
 

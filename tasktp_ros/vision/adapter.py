@@ -148,7 +148,7 @@ class Interaction(nn.Module):
         """
         if cells is not None and len(cells) == 0:
             return prior
-        cells = None if cells is None else padded(cells)
+        cells = None if cells is None else padded(cells, prior.shape[1])
         updated = prior if cells is None else prior.index_select(1, cells)
         for extractor in (self.extractor, *getattr(self, "extra_extractors", ())):
             updated = extractor(updated, tokens, token_shapes, prior_shapes, cells)

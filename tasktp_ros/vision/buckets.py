@@ -10,14 +10,18 @@ from torch import Tensor
 LEAST = 32
 
 
-def padded(index: Tensor) -> Tensor:
+def padded(index: Tensor, total: int) -> Tensor:
     """Repeat the last of (K,) int64 indices until their number is one of few, at most an eighth or 31 above K.
 
     What is computed for the repeats equals what is computed for the last index, or has to be masked. Elsewhere than on a
     CPU, and where K is 0, nothing is added.
+
+    Args:
+        total: number of things that are indexed, which the result never exceeds.
     """
     count = len(index)
     if count == 0 or index.device.type != "cpu":
         return index
     step = max(LEAST, (1 << count.bit_length()) // 16)
-    return torch.cat((index, index[-1:].expand(-count % step)))
+    more = min(-count % step, total - count)
+    return torch.cat((index, index[-1:].expand(more)))

@@ -7,7 +7,7 @@ def test_few_different_counts_and_never_much_more_than_needed():
     counts = set()
     for count in range(1, 4000):
         index = torch.arange(10, 10 + count)
-        more = padded(index)
+        more = padded(index, 10_000)
         assert torch.equal(more[:count], index) and (more[count:] == index[-1]).all()
         assert len(more) - count <= max(31, count // 8)
         counts.add(len(more))
@@ -15,4 +15,9 @@ def test_few_different_counts_and_never_much_more_than_needed():
 
 
 def test_nothing_stays_nothing():
-    assert len(padded(torch.zeros(0, dtype=torch.int64))) == 0
+    assert len(padded(torch.zeros(0, dtype=torch.int64), 40)) == 0
+
+
+def test_never_more_than_there_are():
+    assert len(padded(torch.arange(33), 40)) == 40
+    assert len(padded(torch.arange(40), 40)) == 40
