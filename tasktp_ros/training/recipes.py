@@ -95,12 +95,14 @@ def _rooms(
              replace(finish, name="adapt at full size", steps=round(300 * share), rate=2e-4),
              replace(boxes, name="adapt again", steps=round(2200 * share), rate=6e-4),
              replace(finish, name="adapt again at full size", steps=round(300 * share), rate=2e-4))  # fmt: skip
+    # A peer to compare times and searches with, for which a short round must do.
+    peer = tuple(replace(stage, steps=round(steps * share)) for stage, steps in zip(adapt, (1200, 150), strict=False))
     learned = GATE_RECIPES["rooms"]
     return (
         Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish, *again)),
         Recipe(name, size, "tasktp", "rooms", adapt, learned),
         Recipe(f"{name}-gates", size, "tasktp", "rooms", (gates,), learned),
-        Recipe(f"{name}-svit", size, "svit", "rooms", adapt[:2]),  # a peer for times and searches: one round
+        Recipe(f"{name}-svit", size, "svit", "rooms", peer),
     )
 
 

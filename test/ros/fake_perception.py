@@ -28,6 +28,7 @@ class FakeDetector:
         self.name = model
         self.label = f"{model} (untrained)"
         self.score_threshold, self.max_detections = 0.5, 100
+        self.early_stop: float | None = None
         self.task = Task()
 
     def set_task(self, categories: Any, *, task_id: str = "", revision: int = 0, threshold: Any = None) -> Task:
@@ -54,7 +55,8 @@ class FakeDetector:
             time.sleep(0.1)
         height, width = image.shape[:2]
         task = self.task
-        names = list(task.categories or ())[: self.max_detections] if self.score_threshold <= 0.9 else []
+        blind = self.score_threshold > 0.9 or (self.early_stop or 0.0) > 0.9
+        names = [] if blind else list(task.categories or ())[: self.max_detections]
         count = len(names)
         return SimpleNamespace(
             boxes=np.tile(np.float32([1, 2, width - 3, height - 4]), (count, 1)),

@@ -86,7 +86,9 @@ def test_thresholds_and_task_change_from_the_next_frame_on(robot: Robot, fake: N
         assert names() == ["cup"]
         assert robot.set(max_detections=100, score_threshold=0.95) == ""
         assert names() == []
-        assert robot.set(score_threshold=0.5, prune_threshold=0.25) == ""
+        assert robot.set(score_threshold=0.5, early_stop=0.95) == ""
+        assert names() == []
+        assert robot.set(early_stop=0.0, sparse_extractors=True, prune_threshold=0.25) == ""
         assert names() == ["cup", "sink"]
         told = statistics.until(lambda one: one.prune_threshold == 0.25, "the new prune threshold")
         assert list(told.categories) == ["cup", "sink"]
