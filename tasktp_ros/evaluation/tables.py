@@ -40,8 +40,8 @@ def page(results: Path) -> str:
 def _accuracy(name: str, report: dict[str, Any]) -> str:
     """Precision and kept tokens per size of the category set."""
     setting = report["setting"]
-    asked = [", sparse extractors"] * setting.get("sparse_extractors", False)
-    asked += [f", early stop {setting['early_stop']:g}"] * (setting.get("early_stop") is not None)
+    stop = setting.get("early_stop")
+    asked = [", sparse extractors"] * setting.get("sparse_extractors", False) + [f", early stop {stop}"] * (stop is not None)
     lines = [
         f"## Accuracy: {report['model']}{''.join(asked)} on {report['images']} images of the {report['data']} {report['split']} set",
         "",
