@@ -41,7 +41,9 @@ def _accuracy(name: str, report: dict[str, Any]) -> str:
     """Precision and kept tokens per size of the category set."""
     setting = report["setting"]
     stop = setting.get("early_stop")
-    asked = [", sparse extractors"] * setting.get("sparse_extractors", False) + [f", early stop {stop}"] * (stop is not None)
+    asked = [", sparse extractors"] * setting.get("sparse_extractors", False) + [f", early stop {stop}"] * (
+        stop is not None
+    )
     lines = [
         f"## Accuracy: {report['model']}{''.join(asked)} on {report['images']} images of the {report['data']} {report['split']} set",
         "",
@@ -89,7 +91,7 @@ def _search(name: str, report: dict[str, Any]) -> str:
     """Object search: the headline seed, and the spread of the number of images over all seeds."""
     seed, headline = next(iter(report["seeds"].items()))
     lines = [
-        f"## Object search: {report['scans']} walks of {report['data']}",
+        f"## Object search: {report['scans']} walks",
         "",
         f"`{report['command']}` ([{name}](../results/{name}), with every search); commit {report['commit']}. Sums over "
         f"{headline['queries']} searches (seed {seed}), located = verified; a perfect detector needs {headline['oracle_runs']} images. "
