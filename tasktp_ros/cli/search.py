@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tasktp_ros.evaluation.search.measure import Method, Settings
     from tasktp_ros.evaluation.search.queries import Query
 
-DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano")
+DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano-svit", "rooms-nano")
 Drawn = dict[int, list["Query"]]
 
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", action="append", default=[], metavar="MODEL",
                         help="a shipped name or a .safetensors file; again for each further model. The first is compared with. "
                         "A dense model runs twice: with all categories, and restricted to the searched one "
-                        f"(default: {' and '.join(DEFAULT_MODELS)})")  # fmt: skip
+                        f"(default: {', '.join(DEFAULT_MODELS)})")  # fmt: skip
     parser.add_argument("--early-stop", type=float, nargs="?", const=EARLY_STOP, metavar="PROBABILITY",
                         help="also run each tasktp model so that it leaves an image where a gate sees no tokens of the task with "
                         f"at least this probability ({EARLY_STOP})")  # fmt: skip
