@@ -7,11 +7,11 @@ keeps another number of tokens.
 import torch
 from torch import Tensor
 
-LEAST = 32
+LEAST = 16
 
 
 def padded(index: Tensor, total: int) -> Tensor:
-    """Repeat the last of (K,) int64 indices until their number is one of few, at most an eighth or 31 above K.
+    """Repeat the last of (K,) int64 indices until their number is one of few, at most an eighth or 15 above K.
 
     What is computed for the repeats equals what is computed for the last index, or has to be masked. Elsewhere than on a
     CPU, and where K is 0, nothing is added.

@@ -70,7 +70,7 @@ def test_blocks_see_only_kept_tokens():
     keep[0, 5:18] = True
     run_kept([block], tokens(), keep)
     ((given, key_mask),) = seen
-    assert given.shape[1] == 32 and key_mask.sum() == 13, "few shapes on a CPU; what fills them up is masked"
+    assert given.shape[1] == 16 and key_mask.sum() == 13, "few shapes on a CPU; what fills them up is masked"
     assert torch.equal(given[key_mask], tokens()[keep])
     keep[:, :32] = True
     keep[:, 32:] = False
