@@ -78,12 +78,7 @@ class Extractor(nn.Module):
         self.ffn_norm = nn.LayerNorm(dim, eps=1e-6)
 
     def forward(
-        self,
-        prior: Tensor,
-        tokens: Tensor,
-        token_shapes: Shapes,
-        prior_shapes: Shapes,
-        cells: Tensor | None = None,
+        self, prior: Tensor, tokens: Tensor, token_shapes: Shapes, prior_shapes: Shapes, cells: Tensor | None = None
     ) -> Tensor:
         """prior (B, 21N/4, C), tokens (B, N, C) -> prior.
 
@@ -134,12 +129,7 @@ class Interaction(nn.Module):
             self.extra_extractors = nn.Sequential(*(Extractor(dim, heads) for _ in range(2)))
 
     def extract(
-        self,
-        prior: Tensor,
-        tokens: Tensor,
-        token_shapes: Shapes,
-        prior_shapes: Shapes,
-        cells: Tensor | None = None,
+        self, prior: Tensor, tokens: Tensor, token_shapes: Shapes, prior_shapes: Shapes, cells: Tensor | None = None
     ) -> Tensor:
         """Run the extractor, and the extra ones where there are any, on all cells of the prior or only `cells` (K,) int64.
 
@@ -148,8 +138,10 @@ class Interaction(nn.Module):
         """
         if cells is not None and len(cells) == 0:
             return prior
-        cells = None if cells is None else padded(cells, prior.shape[1])
-        updated = prior if cells is None else prior.index_select(1, cells)
+        updated = prior
+        if cells is not None:
+            cells = padded(cells, prior.shape[1])
+            updated = prior.index_select(1, cells)
         for extractor in (self.extractor, *getattr(self, "extra_extractors", ())):
             updated = extractor(updated, tokens, token_shapes, prior_shapes, cells)
         return updated if cells is None else prior.index_copy(1, cells, updated)
