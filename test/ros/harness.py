@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from sensor_msgs.msg import Image
 REPOSITORY = Path(__file__).resolve().parents[2]
 FAKE_PERCEPTION = Path(__file__).parent / "fake_perception.py"
 PATIENCE = 30.0
+Result = TypeVar("Result")
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RELIABLE = QoSProfile(depth=100)
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -114,6 +117,8 @@ class Robot:
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._clients: dict[str, Any] = {}
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._work = self.node.create_guard_condition(self._run_jobs)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -121,6 +126,28 @@ class Robot:
     def _spin(self) -> None:
         while not self._stopping.is_set():
             self._executor.spin_once(timeout_sec=0.05)
+
+    def _run_jobs(self) -> None:
+        while not self._jobs.empty():
+            self._jobs.get()()
+
+    def do(self, job: Callable[[], Result]) -> Result:
+        """Run something on the thread that spins, and return what it returns.
+
+        Everything that makes or destroys an entity goes through here: rclpy raises InvalidHandle in a spinning thread
+        when another one destroys what is being waited for, and from then on nothing would arrive any more.
+        """
+        future: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(job())
+            except Exception as error:
+                future.set_exception(error)
+
+        self._jobs.put(run)
+        self._work.trigger()
+        return future.result(PATIENCE)
 
     def close(self) -> None:
         self._stopping.set()
@@ -140,7 +167,7 @@ class Robot:
     def _client(self, service_type: Any, name: str) -> Any:
         """A client that is connected in both directions: a server may know of a new client a moment after the client."""
         if name not in self._clients:
-            self._clients[name] = self.node.create_client(service_type, name)
+            self._clients[name] = self.do(lambda: self.node.create_client(service_type, name))
             assert self._clients[name].wait_for_service(PATIENCE), f"no service {name}"
             time.sleep(0.3)
         return self._clients[name]
@@ -148,7 +175,7 @@ class Robot:
     def forget_servers(self) -> None:
         """Drop the connections to nodes that have ended."""
         for client in self._clients.values():
-            self.node.destroy_client(client)
+            self.do(partial(self.node.destroy_client, client))
         self._clients.clear()
 
     def transition(self, name: str, node: str = "perception") -> bool:
@@ -181,10 +208,14 @@ class Robot:
     # Topics
 
     def listen(self, message_type: Any, topic: str, profile: QoSProfile = RELIABLE) -> "Listener":
-        return Listener(self.node, message_type, topic, profile)
+        return Listener(self, message_type, topic, profile)
 
     def speaker(self, message_type: Any, topic: str, profile: QoSProfile = RELIABLE) -> Any:
-        return self.node.create_publisher(message_type, topic, profile)
+        return self.do(lambda: self.node.create_publisher(message_type, topic, profile))
+
+    def silence(self, speaker: Any) -> None:
+        """Destroy a publisher."""
+        self.do(lambda: self.node.destroy_publisher(speaker))
 
     @contextmanager
     def camera(self, topic: str = "image", message_type: Any = Image, readers: int = 1) -> Iterator[Any]:
@@ -194,20 +225,22 @@ class Robot:
             eventually(lambda: publisher.get_subscription_count() >= readers, f"a reader of {topic}")
             yield publisher
         finally:
-            self.node.destroy_publisher(publisher)
+            self.silence(publisher)
 
 
 class Listener:
     """What arrived on a topic, in order."""
 
-    def __init__(self, node: Any, message_type: Any, topic: str, profile: QoSProfile) -> None:
-        self._node = node
+    def __init__(self, robot: Robot, message_type: Any, topic: str, profile: QoSProfile) -> None:
+        self._robot = robot
         self.topic = topic
         self.messages: queue.Queue[Any] = queue.Queue()
-        self._subscription = node.create_subscription(message_type, topic, self.messages.put, profile)
+        self._subscription = robot.do(
+            lambda: robot.node.create_subscription(message_type, topic, self.messages.put, profile)
+        )
 
     def connected(self, writers: int = 1) -> "Listener":
-        eventually(lambda: self._node.count_publishers(self.topic) >= writers, f"a writer of {self.topic}")
+        eventually(lambda: self._robot.node.count_publishers(self.topic) >= writers, f"a writer of {self.topic}")
         return self
 
     def next(self, patience: float = PATIENCE) -> Any:
@@ -234,14 +267,14 @@ class Listener:
             self.messages.get()
 
     def close(self) -> None:
-        self._node.destroy_subscription(self._subscription)
+        self._robot.do(lambda: self._robot.node.destroy_subscription(self._subscription))
 
 
 class DiagnosticsListener(Listener):
     """Statuses on /diagnostics."""
 
     def __init__(self, robot: Robot) -> None:
-        super().__init__(robot.node, DiagnosticArray, "/diagnostics", RELIABLE)
+        super().__init__(robot, DiagnosticArray, "/diagnostics", RELIABLE)
 
     def says(self, status_name: str, text: str, patience: float = PATIENCE) -> DiagnosticStatus:
         """Wait until a status whose name ends so has a message that holds a text; return it."""

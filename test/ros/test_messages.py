@@ -102,7 +102,7 @@ def test_vision_msgs_announces_the_official_type(robot, name):
             pytest.skip("this ROS distribution has no type hashes, only field order was checked")
         assert str(hash_) == OFFICIAL_HASHES[name]
     finally:
-        robot.node.destroy_publisher(publisher)
+        robot.silence(publisher)
 
 
 def type_hashes(prefix: Path) -> dict[str, str]:
@@ -157,4 +157,4 @@ def test_another_process_reads_every_field_of_a_goal_as_it_was_sent(robot, start
         assert mirrored.next() == TaskGoal()
     finally:
         mirrored.close()
-        robot.node.destroy_publisher(goals)
+        robot.silence(goals)

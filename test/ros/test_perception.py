@@ -31,7 +31,7 @@ Start = Callable[..., NodeProcess]
 def tasks(robot: Robot) -> Iterator[Any]:
     publisher = robot.speaker(TaskCategories, "task_categories", LATCHED)
     yield publisher
-    robot.node.destroy_publisher(publisher)
+    robot.silence(publisher)
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_task_sender_that_is_not_latched_is_named(robot: Robot, diagnostics: D
         report = diagnostics.says("task", "cannot agree on the QoS")
         assert "/robot" in report.message and "Volatile publisher and transient local subscription" in report.message
     finally:
-        robot.node.destroy_publisher(speaker)
+        robot.silence(speaker)
 
 
 BAD_IMAGES = {
@@ -225,7 +225,7 @@ def test_a_sender_of_another_type_is_named(robot: Robot, fake: NodeProcess, diag
         speaker = lidar.speaker(PointCloud2, "image")
         report = diagnostics.says("camera image", "/lidar sends sensor_msgs/msg/PointCloud2 on /image, expected")
         assert "no frames on /image" in report.message
-        lidar.node.destroy_publisher(speaker)
+        lidar.silence(speaker)
     finally:
         lidar.close()
 

@@ -31,7 +31,7 @@ def goals(robot: Robot, manager: NodeProcess) -> Iterator[Any]:
     publisher = robot.speaker(TaskGoal, "task_goal", QoSProfile(depth=5000))
     eventually(publisher.get_subscription_count, "the task manager listens")
     yield publisher
-    robot.node.destroy_publisher(publisher)
+    robot.silence(publisher)
 
 
 def test_goals_come_and_go_and_the_revision_counts_the_changes(task: Listener, goals: Any) -> None:
@@ -113,7 +113,7 @@ def test_a_sender_of_another_type_of_goals_is_named(
     try:
         speaker = operator.speaker(TaskCategories, "task_goal")
         diagnostics.says("goals", "/operator sends tasktp_ros/msg/TaskCategories on /task_goal, expected")
-        operator.node.destroy_publisher(speaker)
+        operator.silence(speaker)
     finally:
         operator.close()
 
