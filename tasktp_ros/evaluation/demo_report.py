@@ -30,13 +30,13 @@ class Seen(Protocol):
 def summarise(frames: Sequence[Seen], tasks: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Numbers of the whole run and of each task (id, title); times in milliseconds.
 
-    Times leave out frames that posed for a picture, and every task's first frame, which waited for the goal.
+    Times leave out frames that posed for a picture; frames per second are those of the median time between results.
     """
     timed = [frame for frame in frames if not frame.posed]
-    span = frames[-1].arrived - frames[0].arrived if len(frames) > 1 else 0.0
+    gap = float(np.median(np.diff([frame.arrived for frame in frames]))) if len(frames) > 1 else 0.0
     return {
         "frames": len(frames),
-        "frames_per_second": round((len(frames) - 1) / span, 2) if span > 0 else None,
+        "frames_per_second": round(1.0 / gap, 2) if gap > 0 else None,
         "stamp_to_result_milliseconds": quantiles([frame.stamp_to_result for frame in timed]),
         "detect_milliseconds": quantiles([frame.detect for frame in timed]),
         "overhead_milliseconds": quantiles([frame.overhead for frame in timed]),

@@ -1,10 +1,15 @@
 """The demonstration's eye and mouth on the ROS graph: sends task goals, keeps what comes back, takes pictures.
 
+The player waits until a frame is acknowledged here, so whatever is to change between two frames, the task or who
+listens, changes while nothing is under way.
+
 Pictures need topics that perception only fills while someone listens, so they are subscribed to for single frames;
 those frames are marked, because drawing for a spectator costs time that a robot would not spend.
 """
 
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +20,18 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from tasktp_ros.msg import PruningStats, TaskCategories, TaskGoal
 from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.conversions import image_to_rgb
 from tasktp_ros.nodes.results import read_detections, read_pixels
+
+PACE_TOPIC = "demo_pace"
+"""Where frames are acknowledged, std_msgs/Header."""
+CONNECT_SECONDS = 5.0
+SETTLE_SECONDS = 0.3  # a sender may know of us a moment later than we of it
 
 
 @dataclass
@@ -76,22 +87,19 @@ class Picture:
 
 
 class DemoObserver:
-    """A node that is spun by its owner. `everything`: id of the goal that wants all categories, as no goal does."""
+    """A node that is spun by its owner."""
 
-    def __init__(self, everything: str) -> None:
+    def __init__(self) -> None:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self.node = Node("demo")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
-        # Subscriptions that come and go have cost messages of others in the same executor: they get their own.
-        self._photographer = Node("demo_photographer")
-        self._photo_executor = SingleThreadedExecutor()
-        self._photo_executor.add_node(self._photographer)
-        self._everything = everything
         self.frames: list[FrameResult] = []
+        self._waiting: deque[FrameResult] = deque()
         self._by_stamp: dict[int, FrameResult] = {}
         self._early_stats: dict[int, PruningStats] = {}
         self._goals = self.node.create_publisher(TaskGoal, "task_goal", qos.GOALS)
+        self._pace = self.node.create_publisher(Header, PACE_TOPIC, qos.RESULTS)
         self._results = (
             self.node.create_subscription(Detection2DArray, "detections", self._on_detections, qos.RESULTS),
             self.node.create_subscription(PruningStats, "pruning", self._on_stats, qos.RESULTS),
@@ -99,23 +107,20 @@ class DemoObserver:
         self.node.create_subscription(TaskCategories, "task_categories", self._on_task, qos.LATCHED)
         self.task_id: str | None = None
         self._picture_topics: list[Any] = []
-        self._films: list[dict[str, dict[int, Image]]] = []
+        self._film: dict[str, dict[int, Image]] = {}
         self._detections: dict[int, Detection2DArray] = {}
 
-    def spin(self, seconds: float) -> None:
-        """Handle what arrives within the given time."""
+    def spin(self, seconds: float, until: Callable[[], Any] = lambda: False) -> Any:
+        """Handle what arrives within the given time, or until something holds, and return that."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            if self._picture_topics:
-                self._photo_executor.spin_once(timeout_sec=0.0)
-                left = min(left, 0.005)
+        while not (value := until()) and (left := deadline - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
+        return value
 
     def close(self) -> None:
         """Leave the graph."""
-        for executor, node in ((self._executor, self.node), (self._photo_executor, self._photographer)):
-            executor.shutdown(timeout_sec=1.0)
-            node.destroy_node()
+        self._executor.shutdown(timeout_sec=1.0)
+        self.node.destroy_node()
         rclpy.try_shutdown()
 
     def send_goal(self, goal_id: str, text: str, categories: list[str], priority: int) -> None:
@@ -127,44 +132,46 @@ class DemoObserver:
         """Whether both kinds of results are connected to a sender: what it sends before that comes late or never."""
         return all(qos.connected_publishers(self.node, results) > 0 for results in self._results)
 
-    def answered(self) -> int:
-        """How many frames both kinds of results have arrived for."""
-        return sum(frame.complete for frame in self.frames)
+    def next_frame(self) -> FrameResult | None:
+        """The next frame that all results have arrived for and that the player still waits for."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def acknowledge(self, frame: FrameResult) -> None:
+        """Let the player send the frame after this one."""
+        self._pace.publish(self._detections[frame.stamp_ns].header)
+
+    @property
+    def posing(self) -> bool:
+        """Whether pictures are being listened for."""
+        return bool(self._picture_topics)
 
     def pose(self) -> None:
-        """Start to take a picture; `picture` has it once all its parts have arrived."""
-        if self._picture_topics:
-            return
-        film: dict[str, dict[int, Image]] = {"image": {}, "token_mask": {}, "instances": {}}
-        self._films.append(film)
+        """Listen for pictures from the next frame on."""
+        self._film = {"image": {}, "token_mask": {}, "instances": {}}
         for topic, profile in (("image", qos.IMAGES), ("instances", qos.IMAGES), ("token_mask", qos.PICTURES)):
-            keep = film[topic]
+            keep = self._film[topic]
 
             def remember(message: Image, keep: dict[int, Image] = keep) -> None:
                 keep[_stamp(message)] = message
 
-            self._picture_topics.append(self._photographer.create_subscription(Image, topic, remember, profile))
+            self._picture_topics.append(self.node.create_subscription(Image, topic, remember, profile))
+        topics = self._picture_topics
+        self.spin(CONNECT_SECONDS, lambda: all(qos.connected_publishers(self.node, topic) > 0 for topic in topics))
+        self.spin(SETTLE_SECONDS)
 
-    def picture(self, task_id: str) -> Picture | None:
-        """The picture of a frame seen under `task_id`, as soon as one is complete; ends the posing then.
-
-        Detections may arrive long after the frame's images, so all that were ever taken are looked through.
-        """
-        for film in self._films:
-            for stamp_ns in sorted(set.intersection(*(set(part) for part in film.values()))):
-                result = self._by_stamp.get(stamp_ns)
-                if result is not None and result.complete and result.task_id == task_id:
-                    self.stop_posing()
-                    return self._assemble(film, stamp_ns)
-        return None
+    def picture(self, frame: FrameResult, seconds: float) -> Picture | None:
+        """The picture of a frame once its parts have arrived; None if they do not within the given time."""
+        arrived = self.spin(seconds, lambda: all(frame.stamp_ns in part for part in self._film.values()))
+        return self._assemble(frame.stamp_ns) if arrived else None
 
     def stop_posing(self) -> None:
         """Let go of the picture topics."""
         for subscription in self._picture_topics:
-            self._photographer.destroy_subscription(subscription)
+            self.node.destroy_subscription(subscription)
         self._picture_topics = []
 
-    def _assemble(self, film: dict[str, dict[int, Image]], stamp_ns: int) -> Picture:
+    def _assemble(self, stamp_ns: int) -> Picture:
+        film = self._film
         names, scores, boxes = read_detections(self._detections[stamp_ns])
         return Picture(
             image=np.array(image_to_rgb(film["image"][stamp_ns])),
@@ -181,8 +188,7 @@ class DemoObserver:
     def _on_detections(self, message: Detection2DArray) -> None:
         stamp_ns = _stamp(message)
         latency = (time.time_ns() - stamp_ns) / 1e6
-        posed = bool(self._picture_topics)
-        result = FrameResult(stamp_ns, latency, time.monotonic(), len(message.detections), posed)
+        result = FrameResult(stamp_ns, latency, time.monotonic(), len(message.detections), self.posing)
         self.frames.append(result)
         self._by_stamp[stamp_ns] = result
         self._detections[stamp_ns] = message
@@ -195,7 +201,7 @@ class DemoObserver:
         if result is None:
             self._early_stats[stamp_ns] = message
             return
-        result.task_id = message.task_id if message.task_id or message.categories else self._everything
+        result.task_id = message.task_id
         result.categories = list(message.categories)
         result.kept_tokens = [int(count) for count in message.kept_tokens]
         result.total_tokens = int(message.total_tokens)
@@ -207,6 +213,7 @@ class DemoObserver:
         result.dropped = int(message.dropped_frames)
         result.model = message.model
         result.complete = True
+        self._waiting.append(result)
 
 
 def _stamp(message: Any) -> int:
