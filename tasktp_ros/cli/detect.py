@@ -32,7 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tasktp_ros import TaskDetector
     from tasktp_ros.runtime.drawing import draw_overlay
+    from tasktp_ros.runtime.threads import use_threads
 
+    use_threads(0)
     image = read_image(arguments.image)
     detector = TaskDetector.load(arguments.model, arguments.device, arguments.precision)
     detector.set_task(arguments.task, threshold=arguments.threshold)
