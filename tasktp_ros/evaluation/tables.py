@@ -49,7 +49,8 @@ def _accuracy(name: str, report: dict[str, Any]) -> str:
         "",
         f"`{report['command']}` ([{name}](../results/{name}), with every set's list); commit {report['commit']}. Means over the sets of a "
         "size, in per cent; only the set's categories count. Kept: tokens that gated blocks ran, of all images, of those with and "
-        "without something of the set, and under a wrong set of the same size, of which nothing is on the image.",
+        "without something of the set, and under a wrong set of the same size, of which nothing is on the image. Times are in the "
+        "file only: processes shared the cores.",
         "",
         _row(
             [
@@ -64,10 +65,9 @@ def _accuracy(name: str, report: dict[str, Any]) -> str:
                 "without",
                 "wrong set",
                 "backbone GFLOPs",
-                "ms",
             ]
         ),
-        _row(["--:", "---", *["--:"] * 10]),
+        _row(["--:", "---", *["--:"] * 9]),
     ]
     for size, means in report["means"].items():
         for contender, title in CONTENDERS:
@@ -82,8 +82,7 @@ def _accuracy_row(size: str, title: str, row: dict[str, Any], wrong: float | Non
     cells = ["-" if share is None else f"{share:.0%}" for share in shares]
     return _row(
         [size, title, f"{row['box_AP']:.1f}", f"{row['box_AP50']:.1f}", f"{row['mask_AP']:.1f}",
-         f"{row['precision_at_0.5']:.1f} / {row['recall_at_0.5']:.1f}", *cells, f"{row['backbone_gflops']:.2f}",
-         f"{row['milliseconds']:.1f}"]
+         f"{row['precision_at_0.5']:.1f} / {row['recall_at_0.5']:.1f}", *cells, f"{row['backbone_gflops']:.2f}"]
     )  # fmt: skip
 
 
