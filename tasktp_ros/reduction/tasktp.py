@@ -54,14 +54,12 @@ class TaskGate(nn.Module):
         Returns:
             (B, N, 2k(C/4 + 1)): per half k embeddings, then k probabilities, descending; zeros for missing members.
         """
-        probabilities = class_logits.softmax(-1)
-        halves = []
-        for members in (relevant, ~relevant):
-            best, category = top_of_row(probabilities.masked_fill(~members, -1.0), self.top)
-            exists = best >= 0
-            embedding = F.embedding(category, self.category_embed.weight) * exists[..., None]
-            halves += [embedding.flatten(2), (best * exists).to(embedding.dtype)]
-        return torch.cat(halves, dim=-1)
+        members = torch.stack((relevant, ~relevant))
+        best, category = top_of_row(class_logits.softmax(-1).masked_fill(~members, -1.0), self.top)
+        exists = best >= 0
+        embedding = F.embedding(category, self.category_embed.weight) * exists[..., None]
+        halves = torch.cat((embedding.flatten(-2), (best * exists).to(embedding.dtype)), dim=-1)
+        return torch.cat(tuple(halves), dim=-1)
 
     def judge(self, features: Tensor) -> Tensor:
         """Two logits per token, index 1 = keep: (B, N, 2), at least float32."""
