@@ -159,7 +159,7 @@ def _contender(detector: TaskDetector, method: str, share: float | None, image: 
 
 
 def stage_gflops(detector: TaskDetector, image: NDArray[np.uint8], share: float | None = None) -> dict[str, float]:
-    """Billions of operations per stage (a multiply-add is two) on one image under the detector's task.
+    """Billions of operations per stage (a multiply-add is two) on one image under the detector's task and settings.
 
     Args:
         share: force every gate to this share of tokens; None = the gates decide.
@@ -168,10 +168,7 @@ def stage_gflops(detector: TaskDetector, image: NDArray[np.uint8], share: float 
     frame = frame_for(image.shape[0], image.shape[1], detector.card.resize())
     pixels = torch.from_numpy(np.ascontiguousarray(image)).to(detector.device)
     batch = to_input(pixels, frame, next(network.parameters()).dtype)
-    task, relevant = detector.task, None
-    if task.categories is not None:
-        relevant = torch.tensor([name in task.categories for name in detector.vocabulary], device=detector.device)
-    state = network.backbone.reducer.begin(relevant, task.threshold)
+    _, state = detector.new_state()
     state.forced_share = share
     # Not in inference mode, in which torch counts nothing.
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -185,17 +185,22 @@ class TaskDetector:
             RuntimeError: the detector was closed.
         """
         check_image(image)
-        task, relevant = self._asked
+        task, state = self.new_state()
         with self._busy, torch.inference_mode():
-            return self._detect(self.network(), image, task, relevant)
+            return self._detect(self.network(), image, task, state)
 
-    def _detect(self, network: Detector, image: NDArray[np.uint8], task: Task, relevant: Tensor | None) -> Detections:
+    def new_state(self) -> tuple[Task, ReductionState]:
+        """The task as it is now, and what one pass of the network is to know of it and of this detector's settings."""
+        task, relevant = self._asked
+        state = self.network().backbone.reducer.begin(relevant, task.threshold)
+        state.forced_share, state.stop_below = self.forced_share, self.early_stop
+        state.sparse_extractors = self.sparse_extractors
+        return task, state
+
+    def _detect(self, network: Detector, image: NDArray[np.uint8], task: Task, state: ReductionState) -> Detections:
         started = time.perf_counter()
         recorder = recorder_for(self.device)
         frame = frame_for(image.shape[0], image.shape[1], self._resize)
-        state = network.backbone.reducer.begin(relevant, task.threshold)
-        state.forced_share, state.stop_below = self.forced_share, self.early_stop
-        state.sparse_extractors = self.sparse_extractors
         with recording(recorder):
             with stage("preprocess"):
                 pixels, reversed_channels = self._uploader.upload(image)

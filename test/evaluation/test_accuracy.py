@@ -231,6 +231,12 @@ def test_a_pass_is_run_with_the_early_stop_and_the_extractors_it_names(models, t
     assert all(max(image["kept"]) > 0 for image in plain["images"])
     assert all(max(image["kept"]) == 0 for image in stopped["images"]) and not stopped["detections"]
     assert [image["kept"][0] for image in sparse["images"]] == [image["kept"][0] for image in plain["images"]]
+    assert stopped["gflops"] < plain["gflops"]
+    nothing_kept = replace(job, threshold=0.999)
+    assert (
+        accuracy.run_job(replace(nothing_kept, sparse_extractors=True))["gflops"]
+        < accuracy.run_job(nothing_kept)["gflops"]
+    )
     assert len({replace(job, early_stop=0.2).name, replace(job, sparse_extractors=True).name, job.name}) == 3
 
 
