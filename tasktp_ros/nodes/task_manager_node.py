@@ -56,15 +56,17 @@ class TaskManagerNode(ManagedNode):
         name = self.get_parameter("vocabulary").value
         if name not in VOCABULARIES:
             raise TaskError(f"there is no vocabulary {name!r}; known are {', '.join(VOCABULARIES)}")
-        path = self.get_parameter("rules_file").value or _shipped_rules()
+        own = self.get_parameter("rules_file").value
+        path = own or _shipped_rules()
         rules = GoalRules.from_yaml(path, VOCABULARIES[name])
-        for problem in rules.problems:
+        for problem in rules.problems if own else ():
             self.get_logger().warning(f"{problem} ({path})")
         self._book = GoalBook(rules, clock=lambda: self.get_clock().now().nanoseconds / 1e9)
         self._published = None
         self._problem = ""
         self._categories = self.create_lifecycle_publisher(TaskCategories, "task_categories", qos.LATCHED)
-        self.get_logger().info(f"rules {path}, vocabulary {name}")
+        lacking = f"; {len(rules.problems)} tasks go without what it lacks" if rules.problems else ""
+        self.get_logger().info(f"rules {path}, vocabulary {name}{lacking}")
 
     def activate(self) -> None:
         """Say what is wanted now, then take goals."""

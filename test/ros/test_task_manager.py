@@ -1,6 +1,7 @@
 """Goals in, categories out: over DDS, with everything a confused or hostile sender may send."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +135,14 @@ def test_what_cannot_be_configured_says_why_and_can_be_corrected(
     assert robot.set("task_manager", **{name: {"vocabulary": "coco"}.get(name, "") for name in parameters}) == ""
     assert robot.transition("configure", "task_manager")
     assert "only be set while the node is unconfigured" in robot.set("task_manager", vocabulary="klingon")
+
+
+def test_only_own_rules_for_things_the_vocabulary_lacks_are_warned_of(start: Start, tmp_path: Path) -> None:
+    shipped = start(MANAGER, vocabulary="rooms", autostart=True)
+    own = tmp_path / "own.yaml"
+    own.write_text("tasks: {fly: {categories: [cup, unicorn]}}\n")
+    warned = start(MANAGER, vocabulary="rooms", autostart=True, rules_file=own)
+    for process in (shipped, warned):
+        process.says("all categories")
+    assert "WARN" not in shipped.log and "tasks go without what it lacks" in shipped.log
+    assert "task 'fly': the vocabulary has no 'unicorn'" in warned.log
