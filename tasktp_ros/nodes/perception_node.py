@@ -186,9 +186,7 @@ class PerceptionNode(ManagedNode):
         now = time.monotonic()
         reports = [self._model_status(), self._task_status()]
         for camera in self._cameras:
-            silent = camera.health.silent_for(now)
-            if self._settings.transport == "auto" and silent > 0.5:
-                camera.follow_sender()
+            camera.follow_sender(silent=camera.health.silent_for(now) > 0.5)
             mismatches = camera.mismatches()
             limit = self._settings.no_frames_after
             reports.append(camera.health.report(f"camera {camera.name}", camera.topic, now, limit, mismatches))

@@ -20,6 +20,7 @@ from harness import (
     eventually,
     picture,
 )
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from tasktp_ros.msg import PruningStats, TaskCategories
 from vision_msgs.msg import Detection2DArray
@@ -335,6 +336,48 @@ def test_compressed_images_are_understood_by_themselves(
         camera.publish(CompressedImage(format="jpeg", data=good.data[:200], header=good.header))
         diagnostics.says("camera image", "JPEG image is truncated")
     detections.close()
+
+
+def test_images_are_read_reliably_where_every_sender_offers_it(robot: Robot, start: Start) -> None:
+    process = start((FAKE_PERCEPTION,), "-r", "__ns:=/offer", model="fake", autostart=True, diagnostics_period=0.1)
+    process.says("ready after")
+
+    def reads(reliability: ReliabilityPolicy) -> bool:
+        readers = robot.node.get_subscriptions_info_by_topic("/offer/image")
+        return [reader.qos_profile.reliability for reader in readers] == [reliability]
+
+    eventually(lambda: reads(ReliabilityPolicy.BEST_EFFORT), "best effort before anybody sends, which matches all")
+    answers = robot.listen(Detection2DArray, "/offer/detections").connected()
+    with robot.camera("/offer/image") as camera:
+        eventually(lambda: reads(ReliabilityPolicy.RELIABLE), "reliable, as the only sender")
+        connect(camera, answers)
+        careless = robot.speaker(Image, "/offer/image", BEST_EFFORT)
+        eventually(lambda: reads(ReliabilityPolicy.BEST_EFFORT), "best effort, since not every sender is reliable")
+        for sender in (camera, careless):
+            connect(sender, answers)
+        robot.silence(careless)
+        eventually(lambda: reads(ReliabilityPolicy.RELIABLE), "reliable again")
+    answers.close()
+
+
+@pytest.mark.parametrize("asked", ["best_effort", "often"])
+def test_the_reliability_can_be_said(robot: Robot, start: Start, asked: str) -> None:
+    override = ("-p", f"qos_overrides./said/image.subscription.reliability:={asked}")
+    process = start(
+        (FAKE_PERCEPTION,), "-r", "__ns:=/said", *override, model="fake", autostart=True, diagnostics_period=0.1
+    )
+    if asked == "often":
+        process.says("is 'often': expected one of auto, reliable, best_effort, system_default")
+        assert "Traceback" not in process.log
+        return
+    process.says("ready after")
+    with robot.camera("/said/image") as camera:
+        answers = robot.listen(Detection2DArray, "/said/detections").connected()
+        connect(camera, answers)
+        time.sleep(0.5)  # five looks at the sender
+        (reader,) = robot.node.get_subscriptions_info_by_topic("/said/image")
+        assert reader.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        answers.close()
 
 
 def _changed(**changes: Any) -> Image:
