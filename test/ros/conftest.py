@@ -15,8 +15,9 @@ os.environ["ROS_DOMAIN_ID"] = str(random.randrange(1, 100))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def robot() -> Iterator["Robot"]:
+    """A client of its own for each module: what Fast DDS holds in shared memory for nodes that ended is let go with it."""
     from harness import Robot
 
     robot = Robot()
