@@ -129,7 +129,7 @@ class Camera:
         """As asked for; else reliable where every sender offers that, and best effort, which matches all of them, else.
 
         Of images above half a megabyte a best-effort reader on the same machine loses about every second one, a reliable one
-        none (results/image_reliability.json).
+        hardly any (results/image_reliability.json).
         """
         if self._asked_reliability is not None:
             return self._asked_reliability
