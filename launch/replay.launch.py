@@ -10,7 +10,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node, SetParameter
+from launch_ros.actions import Node
 
 PERCEPTION = str(Path(__file__).with_name("perception.launch.py"))
 ARGUMENTS = {
@@ -30,16 +30,7 @@ def generate_launch_description() -> LaunchDescription:
         for name, (default, description) in ARGUMENTS.items()
     ]
     perception = IncludeLaunchDescription(PythonLaunchDescriptionSource(PERCEPTION))
-    return LaunchDescription(
-        [*declared, OpaqueFunction(function=_reliable_images), perception, OpaqueFunction(function=_player)]
-    )
-
-
-def _reliable_images(context: LaunchContext) -> list[SetParameter]:
-    """Read images reliably, which the player offers: best effort loses fragments of large images on one machine."""
-    namespace = LaunchConfiguration("namespace").perform(context).strip("/")
-    topic = f"/{namespace}/image" if namespace else "/image"
-    return [SetParameter(f"qos_overrides.{topic}.subscription.reliability", "reliable")]
+    return LaunchDescription([*declared, perception, OpaqueFunction(function=_player)])
 
 
 def _player(context: LaunchContext) -> list[Node]:

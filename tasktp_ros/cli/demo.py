@@ -98,12 +98,7 @@ def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[
     from tasktp_ros.runtime.models import open_model
 
     card = open_model(arguments.model)[1]
-    perception: dict[str, object] = {
-        "autostart": True,
-        "model": arguments.model,
-        # Whole frames of a reliable sender: best effort loses fragments of large images on one machine.
-        "qos_overrides./image.subscription.reliability": "reliable",
-    }
+    perception: dict[str, object] = {"autostart": True, "model": arguments.model}
     perception |= {"score_threshold": SHOWN_SCORE} if card.trained else {"score_threshold": 0.0, "max_detections": 6}
     source, count = _look_into(Path(arguments.source) if arguments.source else SAMPLE, arguments.topic)
     nodes.start("perception", perception)

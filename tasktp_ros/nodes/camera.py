@@ -20,6 +20,11 @@ from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
 from tasktp_ros.nodes.diagnostics import CameraHealth, explain_mismatches
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 RELIABILITY = {
@@ -105,9 +110,7 @@ class Camera:
         reliability = self._wanted_reliability(message_type)
         if (message_type, reliability) != (self._listening_to, self._profile.reliability):
             how = reliability.name.lower().replace("_", " ")
-            self._node.get_logger().info(
-                f"{self.topic} carries {message_type}, {how}, so that is what is subscribed to"
-            )
+            self._node.get_logger().info(f"{self.topic} is read as {message_type}, {how}, from now on")
             self._node.destroy_subscription(self._subscription)
             self._subscribe(message_type)
 
@@ -126,19 +129,18 @@ class Camera:
         return self._listening_to or (COMPRESSED if self.topic.endswith("/compressed") else RAW)
 
     def _wanted_reliability(self, message_type: str) -> ReliabilityPolicy:
-        """As asked for; else reliable where every sender offers that, and best effort, which matches all of them, else.
+        """As asked for; else best effort where some sender is, since that matches all of them, and reliable otherwise.
 
         Of images above half a megabyte a best-effort reader on the same machine loses about every second one, a reliable one
-        hardly any (results/image_reliability.json).
+        hardly any (results/image_reliability.json). Changing over may cost a frame, so a reader starts as reliable: nothing
+        changes when a reliable sender comes, and the frames of a best-effort one could not have arrived before.
         """
         if self._asked_reliability is not None:
             return self._asked_reliability
-        senders = self._node.get_publishers_info_by_topic(self.topic)
-        offered = {sender.qos_profile.reliability for sender in senders if sender.topic_type == message_type}
-        if not offered:
-            return self._profile.reliability
-        every = offered == {ReliabilityPolicy.RELIABLE}
-        return ReliabilityPolicy.RELIABLE if every else ReliabilityPolicy.BEST_EFFORT
+        for sender in self._node.get_publishers_info_by_topic(self.topic):
+            if sender.topic_type == message_type and sender.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
+                return ReliabilityPolicy.BEST_EFFORT
+        return ReliabilityPolicy.RELIABLE
 
     def _read_reliability(self) -> ReliabilityPolicy | None:
         """The parameter that overrides it, by ROS's name for it; None = as the senders offer."""
@@ -161,8 +163,13 @@ class Camera:
             self.name,
             self._receive,
             self._profile,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._notice_sender),
             qos_overriding_options=QoSOverridingOptions([QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]),
         )
+
+    def _notice_sender(self, event: object) -> None:
+        """Follow a sender that offers less than is asked for, once its event is done with the subscription."""
+        self._node.executor.create_task(self.follow_sender, False)
 
     def _receive(self, message: Image | CompressedImage) -> None:
         self._take(Frame(self, message, time.monotonic()))

@@ -4,7 +4,7 @@ Lifecycle node `perception`. Names are relative, so they can be namespaced and r
 results of each are published below its topic's name: `<camera>/detections` and so on; `label_info` exists once.
 
 Subscribed
-    image (sensor_msgs/Image or CompressedImage, parameter `cameras`): best effort, newest frame only.
+    image (sensor_msgs/Image or CompressedImage, parameter `cameras`): newest frame only, reliable unless a sender is best effort.
     task_categories (tasktp_ros/TaskCategories): latched; what to look for, from the next frame on.
 Published, each with the header of its image
     detections (vision_msgs/Detection2DArray): boxes in pixels of the image; an empty array when nothing was found.

@@ -14,11 +14,11 @@ def _profile(
 
 
 def camera() -> QoSProfile:
-    """Return the profile for images in: best effort matches every sender, depth 1 is the newest frame.
+    """Return the profile for images in: depth 1 is the newest frame, as whole as a reliable sender can make it.
 
     A new one each time, since overrides are written into it.
     """
-    return _profile(1, ReliabilityPolicy.BEST_EFFORT)
+    return _profile(1)
 
 
 def connected_publishers(node: Node, subscription: Subscription) -> int:

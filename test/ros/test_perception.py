@@ -338,26 +338,30 @@ def test_compressed_images_are_understood_by_themselves(
     detections.close()
 
 
-def test_images_are_read_reliably_where_every_sender_offers_it(robot: Robot, start: Start) -> None:
-    process = start((FAKE_PERCEPTION,), "-r", "__ns:=/offer", model="fake", autostart=True, diagnostics_period=0.1)
+def test_a_reliable_sender_changes_nothing_and_a_best_effort_one_is_followed_at_once(robot: Robot, start: Start) -> None:
+    process = start((FAKE_PERCEPTION,), "-r", "__ns:=/offer", model="fake", autostart=True, diagnostics_period=60.0)
     process.says("ready after")
-
-    def reads(reliability: ReliabilityPolicy) -> bool:
-        readers = robot.node.get_subscriptions_info_by_topic("/offer/image")
-        return [reader.qos_profile.reliability for reader in readers] == [reliability]
-
-    eventually(lambda: reads(ReliabilityPolicy.BEST_EFFORT), "best effort before anybody sends, which matches all")
+    eventually(lambda: _reads(robot, "/offer/image", ReliabilityPolicy.RELIABLE), "reliable before anybody sends")
     answers = robot.listen(Detection2DArray, "/offer/detections").connected()
     with robot.camera("/offer/image") as camera:
-        eventually(lambda: reads(ReliabilityPolicy.RELIABLE), "reliable, as the only sender")
         connect(camera, answers)
+        assert "from now on" not in process.log
         careless = robot.speaker(Image, "/offer/image", BEST_EFFORT)
-        eventually(lambda: reads(ReliabilityPolicy.BEST_EFFORT), "best effort, since not every sender is reliable")
+        eventually(lambda: _reads(robot, "/offer/image", ReliabilityPolicy.BEST_EFFORT), "best effort, as one sender is")
         for sender in (camera, careless):
             connect(sender, answers)
         robot.silence(careless)
-        eventually(lambda: reads(ReliabilityPolicy.RELIABLE), "reliable again")
+    assert "Traceback" not in process.log and "incompatible" not in process.log
     answers.close()
+
+
+def test_images_are_read_reliably_again_when_the_best_effort_sender_is_gone(robot: Robot, start: Start) -> None:
+    process = start((FAKE_PERCEPTION,), "-r", "__ns:=/again", model="fake", autostart=True, diagnostics_period=0.1)
+    process.says("ready after")
+    careless = robot.speaker(Image, "/again/image", BEST_EFFORT)
+    eventually(lambda: _reads(robot, "/again/image", ReliabilityPolicy.BEST_EFFORT), "best effort")
+    robot.silence(careless)
+    eventually(lambda: _reads(robot, "/again/image", ReliabilityPolicy.RELIABLE), "reliable again")
 
 
 @pytest.mark.parametrize("asked", ["best_effort", "often"])
@@ -378,6 +382,11 @@ def test_the_reliability_can_be_said(robot: Robot, start: Start, asked: str) -> 
         (reader,) = robot.node.get_subscriptions_info_by_topic("/said/image")
         assert reader.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
         answers.close()
+
+
+def _reads(robot: Robot, topic: str, reliability: ReliabilityPolicy) -> bool:
+    readers = robot.node.get_subscriptions_info_by_topic(topic)
+    return [reader.qos_profile.reliability for reader in readers] == [reliability]
 
 
 def _changed(**changes: Any) -> Image:

@@ -41,8 +41,7 @@ def test_without_a_scan_a_claim_is_enough_and_the_goal_is_ended(
     wanted = robot.listen(TaskCategories, "task_categories", LATCHED)
     results = robot.listen(SearchStatus, "search_result")
     start(["-m", "tasktp_ros.nodes.task_manager"], "-p", "autostart:=true")
-    start(["-m", "tasktp_ros.nodes.perception"], "-p", "autostart:=true", "-p", f"model:={MODEL}",
-          "-p", "qos_overrides./image.subscription.reliability:=reliable")  # fmt: skip
+    start(["-m", "tasktp_ros.nodes.perception"], "-p", "autostart:=true", "-p", f"model:={MODEL}")
     searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", f"target:={target}")
     start(["-m", "tasktp_ros.nodes.player"], "-p", f"source:={Scan(root / 'scans' / 'scene0001_00').folder}",
           "-p", "every:=90", "-p", "results:=search_steps", "-p", "results_type:=tasktp_ros/msg/SearchStatus")  # fmt: skip

@@ -41,12 +41,11 @@ def search_in_ros(
     """
     summary = folder / "search.json"
     summary.unlink(missing_ok=True)
-    reliable = {"qos_overrides./image.subscription.reliability": "reliable"}
     with Nodes(folder, own_graph()) as nodes:
-        nodes.start("perception", {"autostart": True, **perception, **reliable})
+        nodes.start("perception", {"autostart": True, **perception})
         nodes.start("task_manager", {"autostart": True, "vocabulary": vocabulary})
         nodes.start("searcher", {"scan": scan.folder.absolute(), "labels": table.absolute(), "target": target, "narrow": narrow,
-                                 "vocabulary": vocabulary, "criterion": criterion, "summary": summary.absolute(), **reliable})  # fmt: skip
+                                 "vocabulary": vocabulary, "criterion": criterion, "summary": summary.absolute()})  # fmt: skip
         nodes.start("player", {"source": scan.folder.absolute(), "every": FRAMES_PER_STEP, "subscribers": 2, "stamps": "source",
                                "results": "search_steps", "results_type": "tasktp_ros/msg/SearchStatus",
                                "timeout": FRAME_SECONDS})  # fmt: skip
