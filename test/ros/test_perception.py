@@ -338,7 +338,9 @@ def test_compressed_images_are_understood_by_themselves(
     detections.close()
 
 
-def test_a_reliable_sender_changes_nothing_and_a_best_effort_one_is_followed_at_once(robot: Robot, start: Start) -> None:
+def test_a_reliable_sender_changes_nothing_and_a_best_effort_one_is_followed_at_once(
+    robot: Robot, start: Start
+) -> None:
     process = start((FAKE_PERCEPTION,), "-r", "__ns:=/offer", model="fake", autostart=True, diagnostics_period=60.0)
     process.says("ready after")
     eventually(lambda: _reads(robot, "/offer/image", ReliabilityPolicy.RELIABLE), "reliable before anybody sends")
@@ -347,7 +349,9 @@ def test_a_reliable_sender_changes_nothing_and_a_best_effort_one_is_followed_at_
         connect(camera, answers)
         assert "from now on" not in process.log
         careless = robot.speaker(Image, "/offer/image", BEST_EFFORT)
-        eventually(lambda: _reads(robot, "/offer/image", ReliabilityPolicy.BEST_EFFORT), "best effort, as one sender is")
+        eventually(
+            lambda: _reads(robot, "/offer/image", ReliabilityPolicy.BEST_EFFORT), "best effort, as one sender is"
+        )
         for sender in (camera, careless):
             connect(sender, answers)
         robot.silence(careless)
