@@ -1,7 +1,7 @@
 """The real perception node around a detector that does what its model name says, so that tests need no network.
 
 `fake` finds one box per category of a short task and nothing for all; `missing` does not load; `slow-load` and `slow`
-take five seconds to load and to detect. An image whose first pixel is 13 makes any of them raise.
+take half a minute to load and to detect. An image whose first pixel is 13 makes any of them raise.
 """
 
 import sys
@@ -15,7 +15,7 @@ from tasktp_ros.errors import ModelError, TaskError
 from tasktp_ros.nodes.process import run_node
 from tasktp_ros.tasks.vocabulary import COCO, Task, resolve_categories
 
-LONG = 5.0
+LONG = 30.0
 
 
 class FakeDetector:

@@ -73,8 +73,7 @@ def test_thresholds_and_task_change_from_the_next_frame_on(robot: Robot, fake: N
     detections = robot.listen(Detection2DArray, "detections").connected()
     statistics = robot.listen(PruningStats, "pruning").connected()
     with robot.camera() as camera:
-        connect(camera, statistics)
-        detections.clear()
+        connect(camera, detections, statistics)
 
         def names() -> list[str]:
             camera.publish(picture())

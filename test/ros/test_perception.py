@@ -65,7 +65,7 @@ def test_every_result_carries_the_header_of_its_image(robot: Robot, camera: Any,
     instances = robot.listen(Image, "instances").connected()
     masks = robot.listen(Image, "token_mask", BEST_EFFORT).connected()
     statistics = robot.listen(PruningStats, "pruning").connected()
-    time.sleep(0.3)
+    connect(camera, detections, instances, masks, statistics)
     for number in (3, 4, 5):
         sent = picture(number, height=24, width=32)
         camera.publish(sent)
@@ -95,11 +95,13 @@ def test_nothing_found_is_an_empty_array(robot: Robot, camera: Any, detections: 
     assert list(answer.detections) == [] and answer.header.stamp.sec == 9
 
 
-def test_masks_come_as_one_picture_of_numbers_and_tokens_as_a_grey_one(robot: Robot, camera: Any) -> None:
+def test_masks_come_as_one_picture_of_numbers_and_tokens_as_a_grey_one(
+    robot: Robot, camera: Any, detections: Listener
+) -> None:
     look_for(robot, "cup", "sink")
     instances = robot.listen(Image, "instances").connected()
     masks = robot.listen(Image, "token_mask", BEST_EFFORT).connected()
-    time.sleep(0.3)
+    connect(camera, detections, instances, masks)
     camera.publish(picture(height=6, width=4))
     numbers, tokens = instances.next(), masks.next()
     assert (numbers.encoding, numbers.height, numbers.width, numbers.step) == ("16UC1", 6, 4, 8)
@@ -115,7 +117,7 @@ def test_statistics_name_task_tokens_and_times(
 ) -> None:
     tasks.publish(TaskCategories(task_id="dishes", names=["sink", "cup"], revision=7, prune_threshold=0.75))
     diagnostics.says("task", "task 'dishes': looking for cup, sink")
-    statistics.clear()
+    connect(camera, detections, statistics)
     camera.publish(picture())
     told = statistics.next()
     assert (told.camera, told.model, told.task_id, told.task_revision) == ("image", "fake (untrained)", "dishes", 7)
@@ -239,7 +241,7 @@ def test_the_model_says_that_it_is_untrained(fake: NodeProcess, diagnostics: Dia
 def test_pictures_are_drawn_only_for_who_looks(robot: Robot, camera: Any, detections: Listener) -> None:
     look_for(robot, "cup")
     overlay = robot.listen(Image, "overlay", BEST_EFFORT).connected()
-    time.sleep(0.3)
+    connect(camera, detections, overlay)
     camera.publish(picture(5, height=48, width=64))
     drawn = overlay.next()
     assert (drawn.encoding, drawn.height, drawn.width) == ("rgb8", 48, 64)
@@ -268,8 +270,7 @@ def test_a_slow_detector_sees_the_newest_frame_and_counts_the_others(robot: Robo
     detections = robot.listen(Detection2DArray, "/slow/detections").connected()
     statistics = robot.listen(PruningStats, "/slow/pruning").connected()
     with robot.camera("/slow/image") as camera:
-        connect(camera, detections)
-        statistics.clear()
+        connect(camera, detections, statistics)
         for number in range(1, 41):
             camera.publish(picture(number))
             time.sleep(0.01)
@@ -296,7 +297,7 @@ def test_several_cameras_share_one_model_fairly(robot: Robot, start: Start, diag
     statistics = robot.listen(PruningStats, "/two/left/image/pruning").connected()
     with robot.camera("/two/front") as front, robot.camera("/two/left/image") as left:
         connect(front, answers["front"])
-        connect(left, answers["left/image"])
+        connect(left, answers["left/image"], statistics)
         for number in range(1, 61):
             front.publish(picture(number))
             if number % 10 == 0:

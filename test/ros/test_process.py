@@ -1,11 +1,11 @@
-"""How a node's process ends: at every stage, within two seconds, without a traceback, and seen by the others."""
+"""How a node's process ends: at every stage, without waiting for what it does, without a traceback, and seen by the others."""
 
 import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import FAKE_PERCEPTION, NodeProcess, Robot, eventually, picture
+from harness import FAKE_PERCEPTION, SOON, NodeProcess, Robot, eventually, picture
 
 Start = Callable[..., NodeProcess]
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -17,7 +17,7 @@ def ends_cleanly(process: NodeProcess, number: int) -> None:
     code, seconds = process.end(number)
     assert code == 0, process.log
     assert "Traceback" not in process.log and "terminate called" not in process.log, process.log
-    assert seconds < 2.0, f"took {seconds:.1f} s"
+    assert seconds < SOON, f"took {seconds:.1f} s"
 
 
 @BOTH
@@ -26,7 +26,7 @@ def test_when_unconfigured(robot: Robot, start: Start, program: Any, number: int
     process = start(program)
     eventually(lambda: robot.node.count_publishers("/diagnostics"), "the node is up")
     ends_cleanly(process, number)
-    eventually(lambda: not robot.node.count_publishers("/diagnostics"), "the others see that it has gone", 5)
+    eventually(lambda: not robot.node.count_publishers("/diagnostics"), "the others see that it has gone")
 
 
 @BOTH
