@@ -199,7 +199,7 @@ def _begin(observer: "DemoObserver", nodes: "Nodes") -> None:
 
 def _change_task(observer: "DemoObserver", number: int) -> None:
     """Send a goal and wait until it is in force, which perception learns when we do, give or take a moment."""
-    from tasktp_ros.nodes.demo_observer import SETTLE_SECONDS
+    from tasktp_ros.nodes.qos import SETTLE_SECONDS
 
     task = TASKS[number]
     observer.send_goal(task.goal_id, task.text, list(task.categories), priority=number + 1)

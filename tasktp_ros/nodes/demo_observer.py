@@ -31,7 +31,6 @@ from tasktp_ros.nodes.results import read_detections, read_pixels
 PACE_TOPIC = "demo_pace"
 """Where frames are acknowledged, std_msgs/Header."""
 CONNECT_SECONDS = 5.0
-SETTLE_SECONDS = 0.3  # a sender may know of us a moment later than we of it
 
 
 @dataclass
@@ -157,7 +156,7 @@ class DemoObserver:
             self._picture_topics.append(self.node.create_subscription(Image, topic, remember, profile))
         topics = self._picture_topics
         self.spin(CONNECT_SECONDS, lambda: all(qos.connected_publishers(self.node, topic) > 0 for topic in topics))
-        self.spin(SETTLE_SECONDS)
+        self.spin(qos.SETTLE_SECONDS)
 
     def picture(self, frame: FrameResult, seconds: float) -> Picture | None:
         """The picture of a frame once its parts have arrived; None if they do not within the given time."""

@@ -30,7 +30,6 @@ from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.replay_book import ReplayBook, SentFrame
 
 SPIN_SECONDS = 0.05
-SETTLE_SECONDS = 0.5  # a best-effort reader may know of us a moment later than we of it
 STAMPS = ("unique", "source", "now")
 
 PARAMETERS: dict[str, tuple[Any, str]] = {
@@ -229,7 +228,7 @@ class Player:
 
         if not self._wait(lambda: not missing(), self.settings.wait):
             return f"{missing()} after {self.settings.wait} s" if missing() else ""
-        self._wait(lambda: False, SETTLE_SECONDS)
+        self._wait(lambda: False, qos.SETTLE_SECONDS)
         return ""
 
     def _wait(self, done: Any, seconds: float) -> bool:

@@ -28,6 +28,8 @@ def connected_publishers(node: Node, subscription: Subscription) -> int:
     return int(node.count_publishers(subscription.topic_name))
 
 
+SETTLE_SECONDS = 0.5
+"""The other side may know of a new connection a moment later than we do; what is sent before may not arrive."""
 RESULTS = _profile(200)
 """Small messages. A reliable sender repairs a loss only after seconds, so it must still have it by then."""
 IMAGES = _profile(10)

@@ -34,7 +34,7 @@ from tasktp_ros.evaluation.search.protocol import CRITERIA, StepResult, follow, 
 from tasktp_ros.evaluation.search.steps import FRAMES_PER_STEP, Sight, look, step_frames
 from tasktp_ros.msg import PruningStats, SearchStatus, TaskCategories, TaskGoal
 from tasktp_ros.nodes import qos
-from tasktp_ros.nodes.player_node import SETTLE_SECONDS, SPIN_SECONDS, write_json
+from tasktp_ros.nodes.player_node import SPIN_SECONDS, write_json
 from tasktp_ros.nodes.replay_book import quantiles
 from tasktp_ros.nodes.results import read_detections, read_pixels
 from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
@@ -210,7 +210,7 @@ class Searcher:
         if problem:
             log.error(problem)
             return 1
-        self._spin(lambda: False, SETTLE_SECONDS)  # perception learns of the task when we do, give or take a moment
+        self._spin(lambda: False, qos.SETTLE_SECONDS)  # perception learns of the task when we do, give or take a moment
         self._answers = self.node.create_publisher(SearchStatus, "search_steps", qos.RESULTS)
         log.info(f"searching for {target}, located when {self.settings.criterion}")
         self._spin(lambda: self.finished, float("inf"))
@@ -239,7 +239,7 @@ class Searcher:
     def _end_goal(self) -> None:
         if self.settings.narrow:
             self._goals.publish(TaskGoal(id=self.settings.goal_id, action=TaskGoal.CANCEL))
-        self._spin(lambda: False, SETTLE_SECONDS)
+        self._spin(lambda: False, qos.SETTLE_SECONDS)
 
     def _on_task(self, message: TaskCategories) -> None:
         self._task = list(message.names)
