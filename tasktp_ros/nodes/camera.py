@@ -132,7 +132,7 @@ class Camera:
         """As asked for; else best effort where some sender is, since that matches all of them, and reliable otherwise.
 
         Of images above half a megabyte a best-effort reader on the same machine loses about every second one, a reliable one
-        hardly any (results/image_reliability.json). Changing over may cost a frame, so a reader starts as reliable: nothing
+        none (results/image_reliability.json). Changing over may cost a frame, so a reader starts as reliable: nothing
         changes when a reliable sender comes, and the frames of a best-effort one could not have arrived before.
         """
         if self._asked_reliability is not None:
