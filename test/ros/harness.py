@@ -280,9 +280,9 @@ class Listener:
                 return seen
         raise AssertionError(f"not on {self.topic} in {patience:g} s: {what}; last was {seen}")
 
-    def clear(self) -> None:
-        while not self.messages.empty():
-            self.messages.get()
+    def heard(self) -> list[Any]:
+        """Take what has arrived."""
+        return [self.messages.get() for _ in range(self.messages.qsize())]
 
     def close(self) -> None:
         self._robot.do(lambda: self._robot.node.destroy_subscription(self._subscription))
@@ -302,7 +302,7 @@ class DiagnosticsListener(Listener):
             found[:] = [entry for entry in message.status if entry.name.endswith(status_name) and text in entry.message]
             return bool(found)
 
-        self.clear()
+        self.heard()
         self.until(wanted, f"{status_name} says {text!r}", patience)
         return found[0]
 
