@@ -31,5 +31,7 @@ def shared() -> Path:
     beside = Path(__file__).resolve().parents[2] / "shared"
     folder = Path(os.environ.get("TASKTP_SHARED", beside))
     if not folder.is_dir():
-        pytest.skip(f"the folder {folder} with recorded numbers and images is not here (TASKTP_SHARED names another)")
+        pytest.skip(
+            f"recorded numbers and real images were not compared: no folder {folder} (TASKTP_SHARED names another)"
+        )
     return folder

@@ -167,7 +167,10 @@ def test_rotations_become_unit_quaternions_at_every_angle():
             np.testing.assert_allclose(w, abs(cosine), atol=1e-7)
 
 
-@pytest.mark.skipif(not OFFICE_WALK.exists(), reason="the office walk is not beside this checkout (../shared/data)")
+@pytest.mark.skipif(
+    not OFFICE_WALK.exists(),
+    reason="no real recording was converted: the office walk is not beside this checkout (../shared/data)",
+)
 def test_the_office_walk_keeps_all_its_frames(tmp_path, capsys):
     bag = tmp_path / "office.bag"
     assert command.main(["convert", str(OFFICE_WALK), str(bag), "--json"]) == 0

@@ -49,7 +49,11 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_the_wheel_brings_the_command(tmp_path):
-    pytest.importorskip("setuptools", minversion="77", reason="this environment's setuptools cannot build the project")
+    pytest.importorskip(
+        "setuptools",
+        minversion="77",
+        reason="the wheel was not built: this environment's setuptools cannot build the project",
+    )
     wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT]
     subprocess.run([str(word) for word in wheel], check=True, capture_output=True)
     target = tmp_path / "site"

@@ -86,7 +86,8 @@ class Camera:
     def listen(self) -> None:
         """Subscribe to the image topic, unless already done."""
         if self._subscription is None:
-            self._subscribe(self._wanted_type())
+            message_type = self._wanted_type()
+            self._subscribe(message_type, self._wanted_reliability(message_type))
             self.health.listen(time.monotonic())
 
     def ignore(self) -> None:
@@ -112,7 +113,7 @@ class Camera:
             how = reliability.name.lower().replace("_", " ")
             self._node.get_logger().info(f"{self.topic} is read as {message_type}, {how}, from now on")
             self._node.destroy_subscription(self._subscription)
-            self._subscribe(message_type)
+            self._subscribe(message_type, reliability)
 
     def mismatches(self) -> list[str]:
         """Return one sentence for each sender whose frames cannot arrive."""
@@ -153,8 +154,7 @@ class Camera:
             raise InputError(f"parameter {name} is {value!r}: expected one of {', '.join(RELIABILITY)}")
         return RELIABILITY[value]
 
-    def _subscribe(self, message_type: str) -> None:
-        reliability = self._wanted_reliability(message_type)
+    def _subscribe(self, message_type: str, reliability: ReliabilityPolicy) -> None:
         self._listening_to = message_type
         self._profile = qos.camera()
         self._profile.reliability = reliability

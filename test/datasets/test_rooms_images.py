@@ -16,7 +16,7 @@ try:
 
     load_mujoco()
 except DataError as error:
-    pytest.skip(str(error), allow_module_level=True)
+    pytest.skip(f"no room was rendered: {error}", allow_module_level=True)
 
 from tasktp_ros.datasets.rooms import images as rooms_images
 from tasktp_ros.datasets.rooms.flat import ROOM_KINDS, build_flat

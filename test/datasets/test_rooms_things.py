@@ -93,7 +93,7 @@ def test_patterns_are_pictures_and_follow_the_seed(name):
 
 
 def test_geoms_map_back_to_things():
-    mujoco = pytest.importorskip("mujoco")
+    mujoco = pytest.importorskip("mujoco", reason="no thing was built: mujoco is not installed")
     from tasktp_ros.datasets.rooms.mujoco_parts import MaterialBook, add_thing, thing_of
 
     spec = mujoco.MjSpec()
@@ -110,7 +110,7 @@ def test_geoms_map_back_to_things():
 
 
 def test_rotation_agrees_with_mujoco():
-    mujoco = pytest.importorskip("mujoco")
+    mujoco = pytest.importorskip("mujoco", reason="no thing was built: mujoco is not installed")
     from tasktp_ros.datasets.rooms.mujoco_parts import quaternion
     from tasktp_ros.datasets.rooms.solids import turned
 

@@ -16,7 +16,7 @@ try:
 
     load_mujoco()
 except DataError as error:
-    pytest.skip(str(error), allow_module_level=True)
+    pytest.skip(f"no room was rendered: {error}", allow_module_level=True)
 
 from tasktp_ros.datasets.rooms import walks as rooms_walks
 from tasktp_ros.datasets.rooms.flat import build_flat

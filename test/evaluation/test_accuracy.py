@@ -275,7 +275,7 @@ def test_bad_input_is_one_sentence(options, complaint, models, tiny_set, capsys)
 
 
 def test_plots_are_drawn_from_logs_reports_and_images(models, tiny_set, tmp_path, capsys):
-    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    pytest.importorskip("matplotlib", reason="no plot was drawn: matplotlib is not installed")
     log = tmp_path / "log.csv"
     log.write_text(
         "step,loss,stage,val_AP,val_AP50,val_mask_AP\n19,4.0,0,,,\n39,3.0,0,,,\n39,,0,1.0,2.0,0.5\n59,2.0,1,,,\n"

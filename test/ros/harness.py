@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-pytest.importorskip("tasktp_ros.msg", reason="the messages of this package are not built (make setup)")
+pytest.importorskip("rclpy", reason="no node was run: ROS 2 is not installed")
+pytest.importorskip("tasktp_ros.msg", reason="no node was run: the messages of this package are not built (make setup)")
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -177,14 +177,10 @@ class Robot:
             listing = f"{name.rpartition('/')[0]}/list_parameters"
             second = self.do(lambda: self.node.create_client(ListParameters, listing))
             assert second.wait_for_service(PATIENCE), f"no service {listing}"
-            asked = []
 
             def answered() -> bool:
-                asked.append(second.call_async(ListParameters.Request()))
-                deadline = time.monotonic() + 0.5
-                while time.monotonic() < deadline and not any(future.done() for future in asked):
-                    time.sleep(0.005)
-                return any(future.done() for future in asked)
+                future = second.call_async(ListParameters.Request())
+                return _holds(lambda: eventually(future.done, "an answer", patience=0.5))
 
             eventually(answered, f"an answer from {listing}")
             self.do(partial(self.node.destroy_client, second))
@@ -327,14 +323,19 @@ def connect(camera: Any, *listeners: Listener) -> None:
         frame = picture()
         frame.header.stamp.nanosec = next(numbers)
         camera.publish(frame)
-        try:
-            for listener in listeners:
-                listener.until(lambda answer: answer.header == frame.header, "an answer", patience=0.5)
-        except AssertionError:
-            return False
-        return True
+        return _holds(
+            lambda: [one.until(lambda answer: answer.header == frame.header, "", patience=0.5) for one in listeners]
+        )
 
     eventually(answered, "an answer to a frame on every topic")
+
+
+def _holds(wait: Callable[[], Any]) -> bool:
+    try:
+        wait()
+    except AssertionError:
+        return False
+    return True
 
 
 def _named(name: str, value: Any) -> Any:

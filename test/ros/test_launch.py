@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from harness import REPOSITORY, NodeProcess, Robot, eventually
 
-pytest.importorskip("launch_ros", reason="launch_ros is not installed (it is not among the wheels)")
+pytest.importorskip(
+    "launch_ros", reason="the launch files were not run: launch_ros is not installed (it is not among the wheels)"
+)
 
 LAUNCH = """
 import sys

@@ -21,7 +21,6 @@ from harness import (
     eventually,
     picture,
 )
-from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from tasktp_ros.msg import PruningStats, TaskCategories
 from vision_msgs.msg import Detection2DArray
@@ -346,61 +345,6 @@ def test_compressed_images_are_understood_by_themselves(
         camera.publish(CompressedImage(format="jpeg", data=good.data[:200], header=good.header))
         diagnostics.says("camera image", "JPEG image is truncated")
     detections.close()
-
-
-def test_a_reliable_sender_changes_nothing_and_a_best_effort_one_is_followed_at_once(
-    robot: Robot, start: Start
-) -> None:
-    process = start((FAKE_PERCEPTION,), "-r", "__ns:=/offer", model="fake", autostart=True, diagnostics_period=60.0)
-    process.says("ready after")
-    eventually(lambda: _reads(robot, "/offer/image", ReliabilityPolicy.RELIABLE), "reliable before anybody sends")
-    answers = robot.listen(Detection2DArray, "/offer/detections").connected()
-    with robot.camera("/offer/image") as camera:
-        connect(camera, answers)
-        assert "from now on" not in process.log
-        careless = robot.speaker(Image, "/offer/image", BEST_EFFORT)
-        eventually(
-            lambda: _reads(robot, "/offer/image", ReliabilityPolicy.BEST_EFFORT), "best effort, as one sender is"
-        )
-        for sender in (camera, careless):
-            connect(sender, answers)
-        robot.silence(careless)
-    assert "Traceback" not in process.log and "incompatible" not in process.log
-    answers.close()
-
-
-def test_images_are_read_reliably_again_when_the_best_effort_sender_is_gone(robot: Robot, start: Start) -> None:
-    process = start((FAKE_PERCEPTION,), "-r", "__ns:=/again", model="fake", autostart=True, diagnostics_period=0.1)
-    process.says("ready after")
-    careless = robot.speaker(Image, "/again/image", BEST_EFFORT)
-    eventually(lambda: _reads(robot, "/again/image", ReliabilityPolicy.BEST_EFFORT), "best effort")
-    robot.silence(careless)
-    eventually(lambda: _reads(robot, "/again/image", ReliabilityPolicy.RELIABLE), "reliable again")
-
-
-@pytest.mark.parametrize("asked", ["best_effort", "often"])
-def test_the_reliability_can_be_said(robot: Robot, start: Start, asked: str) -> None:
-    override = ("-p", f"qos_overrides./said/image.subscription.reliability:={asked}")
-    process = start(
-        (FAKE_PERCEPTION,), "-r", "__ns:=/said", *override, model="fake", autostart=True, diagnostics_period=0.1
-    )
-    if asked == "often":
-        process.says("is 'often': expected one of auto, reliable, best_effort, system_default")
-        assert "Traceback" not in process.log
-        return
-    process.says("ready after")
-    with robot.camera("/said/image") as camera:
-        answers = robot.listen(Detection2DArray, "/said/detections").connected()
-        connect(camera, answers)
-        time.sleep(0.5)  # five looks at the sender
-        (reader,) = robot.node.get_subscriptions_info_by_topic("/said/image")
-        assert reader.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
-        answers.close()
-
-
-def _reads(robot: Robot, topic: str, reliability: ReliabilityPolicy) -> bool:
-    readers = robot.node.get_subscriptions_info_by_topic(topic)
-    return [reader.qos_profile.reliability for reader in readers] == [reliability]
 
 
 def _changed(**changes: Any) -> Image:

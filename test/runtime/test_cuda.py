@@ -6,7 +6,9 @@ import torch
 
 from tasktp_ros import TaskDetector
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="nothing was run on a GPU: no CUDA device on this machine"
+)
 
 
 def picture(height=480, width=640, seed=0):

@@ -19,7 +19,7 @@ from tasktp_ros.training.starts import load_transformer, start_from_model
 from tasktp_ros.training.trainer import Run, Trainer
 from tasktp_ros.vision.sizes import build_detector
 
-fabric_module = pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric")
+fabric_module = pytest.importorskip("lightning_fabric", reason="nothing was trained: Lightning Fabric is not installed")
 SMALL = (96, 128)
 
 
