@@ -2,8 +2,8 @@
 
 import threading
 
-from tasktp_ros.nodes.mailbox import Mailbox
-from tasktp_ros.nodes.worker import Worker
+from tasktp_ros.nodes.perception.mailbox import Mailbox
+from tasktp_ros.nodes.perception.worker import Worker
 
 
 def test_a_newer_frame_replaces_the_one_that_waits_and_is_counted() -> None:

@@ -1,6 +1,6 @@
 """What the books of a replay must notice: lost, late, swapped, foreign and wrongly headed results."""
 
-from tasktp_ros.nodes.replay_book import ReplayBook
+from tasktp_ros.nodes.player.book import ReplayBook
 
 
 def book_of(*stamps: int) -> ReplayBook:

@@ -26,7 +26,7 @@ from vision_msgs.msg import Detection2DArray
 from tasktp_ros.msg import PruningStats, TaskCategories, TaskGoal
 from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.conversions import image_to_rgb
-from tasktp_ros.nodes.results import read_detections, read_pixels
+from tasktp_ros.nodes.perception.results import read_detections, read_pixels
 
 PACE_TOPIC = "demo_pace"
 """Where frames are acknowledged, std_msgs/Header."""

@@ -13,6 +13,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from tasktp_ros.runtime.threads import wait_asleep
@@ -46,6 +48,18 @@ def run_node(create_node: Callable[[], Any], arguments: Sequence[str] | None = N
         sys.stderr.flush()
         os._exit(0)
     return host.status
+
+
+def stopping() -> threading.Event:
+    """An event that SIGINT and SIGTERM set, instead of ending the process."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stop
 
 
 class _NodeThread(threading.Thread):
@@ -114,8 +128,14 @@ class _NodeThread(threading.Thread):
 
     def _refuse(self, error: Exception) -> None:
         if not self._stopping.is_set():
-            print(f"{os.path.basename(sys.argv[0])}: {_sentence(error)}", file=sys.stderr)
+            print(f"{_program()}: {_sentence(error)}", file=sys.stderr)
             self.status = 1
+
+
+def _program() -> str:
+    """The running program's name; `python -m package` starts it as `package/__main__.py`."""
+    started = Path(sys.argv[0])
+    return started.parent.name if started.name == "__main__.py" else started.name
 
 
 def _sentence(error: Exception) -> str:

@@ -84,7 +84,7 @@ def load(settings: Any) -> FakeDetector:
 
 
 def create() -> Any:
-    from tasktp_ros.nodes.perception_node import PerceptionNode
+    from tasktp_ros.nodes.perception.node import PerceptionNode
 
     return PerceptionNode(load=load)
 

@@ -34,9 +34,9 @@ from tasktp_ros.evaluation.search.protocol import CRITERIA, StepResult, follow, 
 from tasktp_ros.evaluation.search.steps import FRAMES_PER_STEP, Sight, look, step_frames
 from tasktp_ros.msg import PruningStats, SearchStatus, TaskCategories, TaskGoal
 from tasktp_ros.nodes import qos
-from tasktp_ros.nodes.player_node import SPIN_SECONDS, write_json
-from tasktp_ros.nodes.replay_book import quantiles
-from tasktp_ros.nodes.results import read_detections, read_pixels
+from tasktp_ros.nodes.perception.results import read_detections, read_pixels
+from tasktp_ros.nodes.player.book import quantiles
+from tasktp_ros.nodes.player.node import SPIN_SECONDS, write_json
 from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 

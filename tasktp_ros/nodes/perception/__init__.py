@@ -18,7 +18,6 @@ Parameters: `config/perception.yaml`.
 This module stays light and only starts the node: signals must be in hand before ROS and torch are imported.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,10 +30,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _create() -> Any:
-    from tasktp_ros.nodes.perception_node import PerceptionNode
+    from tasktp_ros.nodes.perception.node import PerceptionNode
 
     return PerceptionNode()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

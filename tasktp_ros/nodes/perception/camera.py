@@ -18,7 +18,8 @@ from tasktp_ros.errors import InputError
 from tasktp_ros.msg import PruningStats
 from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
-from tasktp_ros.nodes.diagnostics import CameraHealth, explain_mismatches
+from tasktp_ros.nodes.diagnostics import explain_mismatches
+from tasktp_ros.nodes.perception.health import CameraHealth
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks

@@ -179,7 +179,7 @@ class TaskManagerNode(ManagedNode):
 
 def _shipped_rules() -> Path:
     """Find config/tasks.yaml beside a checkout's code, else in the installed package's share folder."""
-    beside = Path(__file__).resolve().parents[2] / "config" / "tasks.yaml"
+    beside = Path(__file__).resolve().parents[3] / "config" / "tasks.yaml"
     if beside.is_file():
         return beside
     from ament_index_python.packages import PackageNotFoundError, get_package_share_directory

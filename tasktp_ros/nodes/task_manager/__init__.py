@@ -13,7 +13,6 @@ Parameters: `config/perception.yaml`.
 This module stays light and only starts the node: signals must be in hand before ROS is imported.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,10 +25,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _create() -> Any:
-    from tasktp_ros.nodes.task_manager_node import TaskManagerNode
+    from tasktp_ros.nodes.task_manager.node import TaskManagerNode
 
     return TaskManagerNode()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

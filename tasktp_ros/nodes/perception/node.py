@@ -15,13 +15,13 @@ from vision_msgs.msg import LabelInfo
 from tasktp_ros.errors import TaskError
 from tasktp_ros.msg import TaskCategories
 from tasktp_ros.nodes import qos
-from tasktp_ros.nodes.camera import Camera, Frame
-from tasktp_ros.nodes.detection import DetectionService
 from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
 from tasktp_ros.nodes.lifecycle import ManagedNode
-from tasktp_ros.nodes.perception_parameters import Settings, declare_settings, read_settings, refuse
-from tasktp_ros.nodes.results import label_info
-from tasktp_ros.nodes.task_follower import TaskFollower
+from tasktp_ros.nodes.perception.camera import Camera, Frame
+from tasktp_ros.nodes.perception.detection import DetectionService
+from tasktp_ros.nodes.perception.parameters import Settings, declare_settings, read_settings, refuse
+from tasktp_ros.nodes.perception.results import label_info
+from tasktp_ros.nodes.perception.task_follower import TaskFollower
 
 
 def load_detector(settings: Settings) -> Any:

@@ -4,19 +4,14 @@ Topics (relative): `task_goal`, `search_steps` and `search_result` out; `task_ca
 and `pruning` in. Signals are caught before anything slow is imported, so that stopping is clean at every stage.
 """
 
-import sys
 from collections.abc import Sequence
 
-from tasktp_ros.nodes.player import stopping
+from tasktp_ros.nodes.process import stopping
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Search until the object is located, the walk ends or SIGINT/SIGTERM; 0 over, 1 nobody answers, 2 bad parameters."""
     stop = stopping()
-    from tasktp_ros.nodes.searcher_node import search
+    from tasktp_ros.nodes.searcher.node import search
 
     return search(args, stop)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

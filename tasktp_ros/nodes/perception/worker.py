@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic
 
-from tasktp_ros.nodes.mailbox import Item, Mailbox
+from tasktp_ros.nodes.perception.mailbox import Item, Mailbox
 
 
 class Worker(Generic[Item]):

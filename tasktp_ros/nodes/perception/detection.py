@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from tasktp_ros.errors import TaskTPError
-from tasktp_ros.nodes.camera import Camera, Frame
 from tasktp_ros.nodes.conversions import fill_image
-from tasktp_ros.nodes.mailbox import Mailbox
-from tasktp_ros.nodes.results import ResultMessages
-from tasktp_ros.nodes.worker import Worker
+from tasktp_ros.nodes.perception.camera import Camera, Frame
+from tasktp_ros.nodes.perception.mailbox import Mailbox
+from tasktp_ros.nodes.perception.results import ResultMessages
+from tasktp_ros.nodes.perception.worker import Worker
 
 if TYPE_CHECKING:  # importing it loads torch, which only a configured node needs
     from tasktp_ros.runtime.detections import Detections

@@ -27,7 +27,7 @@ from tasktp_ros.datasets.frames import Frame, FrameSource, open_source
 from tasktp_ros.errors import DataError
 from tasktp_ros.files import replacing
 from tasktp_ros.nodes import qos
-from tasktp_ros.nodes.replay_book import ReplayBook, SentFrame
+from tasktp_ros.nodes.player.book import ReplayBook, SentFrame
 
 SPIN_SECONDS = 0.05
 STAMPS = ("unique", "source", "now")

@@ -1,0 +1,16 @@
+"""The `player` program: replays a bag, folder or video, by default in lock step with the detections that come back.
+
+Signals are caught before anything slow is imported, so that stopping is clean at every stage.
+"""
+
+from collections.abc import Sequence
+
+from tasktp_ros.nodes.process import stopping
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Play until the source ends or SIGINT/SIGTERM; 0 done, 1 nobody to play for, 2 bad parameters or source."""
+    stop = stopping()
+    from tasktp_ros.nodes.player.node import play
+
+    return play(args, stop)
