@@ -21,5 +21,9 @@ class DataError(TaskTPError):
     """A bag, folder, video or data set that cannot be read."""
 
 
+class ProcessError(TaskTPError):
+    """A process of ours that ended when it should not have."""
+
+
 class TrainingError(TaskTPError):
     """A training that had to stop: a loss that is not finite, or someone asked; the last checkpoint is whole."""

@@ -1,23 +1,75 @@
 """Writing without ever leaving a half-written file under its name, and telling a file from a later one."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tasktp_ros.errors import InputError
+
+LONGEST_NAME = 60
+"""Characters of a name that its neighbour keeps: at most 240 bytes, where file systems allow 255."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to, with the same ending.
 
-    It takes the place of `path` when the block ends well, and is removed when the block ends by an error.
+    It takes the place of `path` when the block ends well, and is removed when the block ends by an error. A link stays
+    and what it points to is replaced; a device or pipe, such as /dev/stdout, is written to as it is.
     """
-    beside = path.with_name(f".part-{os.getpid()}-{path.name}")
+    path = Path(os.path.realpath(path))
+    if path.is_char_device() or path.is_fifo():
+        yield path
+        return
+    beside = path.with_name(f".part-{os.getpid()}-{path.name[-LONGEST_NAME:]}")
     try:
         yield beside
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def check_file(path: Path, make_folders: bool = True) -> None:
+    """See that a file can be written, before the work that it is to hold.
+
+    Args:
+        make_folders: folders that are missing above it will be made.
+
+    Raises:
+        InputError: it is a folder, lies below a file or below a folder that is missing, or there is no right or room.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot write {readable(path)}: it is a folder, expected a file")
+    if not make_folders and not path.parent.is_dir():
+        raise InputError(f"cannot write {readable(path)}: folder {readable(path.parent)} does not exist")
+    if path.exists() and not path.is_file():
+        return  # a device or pipe
+    _check_room(path, path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """See that files can be written in a folder, which may be missing yet; raises InputError as :func:`check_file` does."""
+    _check_room(path, path)
+
+
+def _check_room(path: Path, folder: Path) -> None:
+    """Write a byte, without a name, in the lowest folder that is there."""
+    folder = folder.absolute()
+    try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"0")
+    except OSError as error:
+        where = "" if folder == path.absolute() else f" in {readable(folder)}"
+        raise InputError(f"cannot write to {readable(path)}: {error.strerror}{where}") from error
+
+
+def readable(path: str | bytes | Path) -> str:
+    r"""A path as text that can be printed and stored anywhere: bytes that are not UTF-8 are written as \xff."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def file_mark(path: Path) -> tuple[str, int, int]:

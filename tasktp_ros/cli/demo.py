@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from tasktp_ros.cli import options
 from tasktp_ros.datasets.sample import SAMPLE
 from tasktp_ros.runtime.default import DEFAULT_MODEL
 
@@ -59,10 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source", help="rosbag2, folder of images or video (default: the sample that comes with the package)"
     )
     parser.add_argument("--topic", help="which image topic of a bag with several")
-    parser.add_argument("--output", default="demo", help="folder for page, numbers and logs (default: demo)")
+    parser.add_argument(
+        "--output", type=options.folder, default="demo", help="folder for page, numbers and logs (default: demo)"
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="shipped model or .safetensors path")
-    parser.add_argument("--frames", type=int, default=0, help="frames to play at most (default: all)")
-    parser.add_argument("--results", help="also write the numbers, with machine and commit, to this file")
+    parser.add_argument("--frames", type=options.whole(0), default=0, help="frames to play at most (default: all)")
+    parser.add_argument(
+        "--results", type=options.file, help="also write the numbers, with machine and commit, to this file"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
 
 
@@ -74,8 +79,6 @@ def run(arguments: argparse.Namespace) -> int:
     missing = [name for name in ("rclpy", "vision_msgs", "tasktp_ros.msg") if not _installed(name)]
     if missing:
         raise DataError(f"the demonstration needs ROS 2, but {', '.join(missing)} is not installed: run `make setup`")
-    if arguments.frames < 0:
-        raise DataError(f"--frames is {arguments.frames}: expected 0 (all) or more")
     output = Path(arguments.output)
     os.environ.update(own_graph())
     started = time.monotonic()

@@ -1,11 +1,12 @@
 """Measure box and mask AP on category subsets, with the kept tokens beside it, against the dense model."""
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tasktp_ros.cli import options
+from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError
 
 
@@ -15,36 +16,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dense", default="", help="dense model to compare with")
     parser.add_argument("--data", type=Path, required=True, help="data set in COCO's layout")
     parser.add_argument("--split", default="val", help="default: val")
-    parser.add_argument("--subsets", nargs="+", default=["1", "10", "40", "all"], metavar="SIZE",
+    parser.add_argument("--subsets", type=subset_size, nargs="+", default=["1", "10", "40", "all"], metavar="SIZE",
                         help="sizes of the category sets (default: 1 10 40 all; sizes the vocabulary lacks are left out)")  # fmt: skip
-    parser.add_argument("--sets", type=int, default=5, help="sets of each size (default: 5)")
-    parser.add_argument("--seed", type=int, default=0, help="of the sets (default: 0)")
+    parser.add_argument("--sets", type=options.whole(1), default=5, help="sets of each size (default: 5)")
+    parser.add_argument("--seed", type=options.seed, default=0, help="of the sets (default: 0)")
     parser.add_argument(
-        "--images", type=int, default=1_000_000, help="use at most so many, evenly spread (default: all)"
+        "--images", type=options.whole(1), default=1_000_000, help="use at most so many, evenly spread (default: all)"
     )
-    parser.add_argument("--sweep", type=float, nargs="*", default=[], metavar="THRESHOLD",
+    parser.add_argument("--sweep", type=options.inner_share, nargs="*", default=[], metavar="THRESHOLD",
                         help="also with these gate thresholds, on the first set of each size (figure 2 of the paper)")  # fmt: skip
-    parser.add_argument("--early-stop", type=float, metavar="PROBABILITY",
+    parser.add_argument("--early-stop", type=options.inner_share, metavar="PROBABILITY",
                         help="the model leaves an image where a gate sees no tokens of the task with at least this probability")  # fmt: skip
     parser.add_argument("--sparse-extractors", action="store_true",
                         help="the model's adapter works around kept tokens only")  # fmt: skip
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
-    parser.add_argument("--parts", type=Path, help="keep finished passes in this folder and go on from them (default: with "
+    parser.add_argument("--workers", type=options.workers, default=2, help="processes (default: 2)")
+    parser.add_argument("--device", type=options.device, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="default: auto")
+    parser.add_argument("--parts", type=options.folder, help="keep finished passes in this folder and go on from them (default: with "
                         "--output, a folder beside it until the report is written)")  # fmt: skip
-    parser.add_argument("--output", type=Path, help="write the report with machine and command to this file")
+    parser.add_argument("--output", type=options.file, help="write the report with machine and command to this file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def subset_size(text: str) -> str:
+    """A whole number of at least 1, or "all"; as text."""
+    if text != "all" and (not text.isdecimal() or int(text) < 1):
+        raise argparse.ArgumentTypeError(f"must be numbers or all, got {text!r}")
+    return text
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate; see `tasktp eval --help`."""
-    if min(arguments.sets, arguments.images, arguments.workers) < 1:
-        raise InputError("--sets, --images and --workers must be at least 1")
-    if not all(0.0 < threshold < 1.0 for threshold in arguments.sweep):
-        raise InputError("every --sweep threshold must be between 0 and 1 (both excluded)")
-    if arguments.early_stop is not None and not 0.0 < arguments.early_stop < 1.0:
-        raise InputError("--early-stop must be between 0 and 1 (both excluded)")
     from tqdm import tqdm
 
     from tasktp_ros.datasets.coco import CocoDataset
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.evaluation.accuracy_report import build_report
     from tasktp_ros.evaluation.detect_set import MOST_DETECTIONS, SCORE_THRESHOLD
     from tasktp_ros.evaluation.parts import kept_parts
-    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.runtime.models import open_model
 
     network, card = open_model(arguments.model)
@@ -82,9 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
                                              "precision": arguments.precision, "score_threshold": SCORE_THRESHOLD,
                                              "max_detections": MOST_DETECTIONS, "early_stop": arguments.early_stop,
                                              "sparse_extractors": arguments.sparse_extractors}} | report  # fmt: skip
-        if arguments.output:
-            write_results(arguments.output, report)
-    print(json.dumps(report, indent=1) if arguments.json else table(report))
+        hand_over(report, lambda: table(report), as_json=arguments.json, files=(arguments.output,))
     return 0
 
 
@@ -93,8 +93,6 @@ def _subsets(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> dict
 
     found = {}
     for size in arguments.subsets:
-        if size != "all" and (not size.isdigit() or int(size) < 1):
-            raise InputError(f"--subsets must be numbers or all, got {size!r}")
         count = len(vocabulary) if size == "all" else int(size)
         if size == "all" or count < len(vocabulary):
             found[size] = draw_subsets(vocabulary, count, arguments.sets, arguments.seed)

@@ -9,28 +9,24 @@ written anew, by a training that goes on, nothing of the old one is used.
 import hashlib
 import itertools
 import json
-import multiprocessing
-import signal
 import statistics
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from tasktp_ros.datasets.coco import CocoDataset, find_split
 from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
-from tasktp_ros.evaluation.processes import ProcessError
 from tasktp_ros.evaluation.speed import stage_gflops
 from tasktp_ros.evaluation.subsets import wrong_set
 from tasktp_ros.files import file_mark, replacing
 from tasktp_ros.runtime.models import model_file
 from tasktp_ros.runtime.task_detector import TaskDetector
+from tasktp_ros.workers import in_processes
 
 BACKBONE = ("spatial_prior", "injector", "gates", "blocks", "extractor")
 COUNTED_IMAGES = 8
@@ -88,35 +84,12 @@ def run_jobs(jobs: Sequence[Job], folder: Path, workers: int) -> Iterator[Job]:
     unique = list(dict.fromkeys(jobs))
     missing = [job for job in unique if not (folder / job.name).is_file()]
     yield from (job for job in unique if job not in missing)
-    if workers < 2 or len(missing) < 2:
-        for job in missing:
-            yield _run_and_write(job, folder)
-        return
-    others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker) as pool:
-        try:
-            for done in as_completed([pool.submit(_run_and_write, job, folder) for job in missing]):
-                yield done.result()
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            if isinstance(error, BrokenProcessPool):
-                raise ProcessError("a worker process was ended from outside, perhaps for want of memory; "
-                                   "run the command again to go on") from None  # fmt: skip
-            raise
+    yield from in_processes(partial(_run_and_write, folder=folder), missing, workers)
 
 
 def result_of(job: Job, folder: Path) -> dict[str, Any]:
     """A finished job's result."""
     return json.loads((folder / job.name).read_text())
-
-
-def _start_worker() -> None:
-    """One thread; and Ctrl-C ends a worker without a word, the parent says what there is to say."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _run_and_write(job: Job, folder: Path) -> Job:

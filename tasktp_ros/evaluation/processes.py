@@ -1,7 +1,6 @@
 """The nodes of a demonstration as child processes: started, watched and always put away."""
 
 import contextlib
-import ctypes
 import os
 import random
 import signal
@@ -11,14 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from tasktp_ros.errors import TaskTPError
+from tasktp_ros.errors import InputError, ProcessError
+from tasktp_ros.files import readable
+from tasktp_ros.workers import end_with_parent
 
 END_SECONDS = 3.0
-SET_PARENT_DEATH_SIGNAL = 1
-
-
-class ProcessError(TaskTPError):
-    """A child process that ended when it should not have."""
 
 
 def own_graph() -> dict[str, str]:
@@ -41,10 +37,10 @@ class Nodes:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, parameters: Mapping[str, object]) -> None:
-        """Start node `name` of this package with ROS parameters."""
+        """Start node `name` of this package with ROS parameters; raises InputError where ROS cannot carry one."""
         command = [sys.executable, "-m", f"tasktp_ros.nodes.{name}", "--ros-args"]
         for key, value in parameters.items():
-            command += ["-p", f"{key}:={str(value).lower() if isinstance(value, bool) else value}"]
+            command += ["-p", f"{key}:={parameter_value(value)}"]
         with self.log(name).open("wb") as log:
             # A session of its own: Ctrl-C then reaches the parent, which ends its children in order.
             self.running[name] = subprocess.Popen(
@@ -54,7 +50,7 @@ class Nodes:
                 stdin=subprocess.DEVNULL,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def log(self, name: str) -> Path:
@@ -95,10 +91,21 @@ class Nodes:
                 process.wait()
 
 
-def _end_with_parent() -> None:
-    """Let the kernel end this child should its parent be killed without a chance to put it away (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+def parameter_value(value: object) -> str:
+    """A parameter as ROS's command line has it, where the YAML parser takes an unquoted `run #3` or `true` for something else.
+
+    Raises:
+        InputError: a text that is not UTF-8, which ROS's parameters cannot carry.
+    """
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{readable(text)} is not UTF-8, so no ROS parameter can hold it: rename it") from error
+    plain = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
+    return f'"{"".join(plain)}"'
 
 
 def _how(status: int) -> str:

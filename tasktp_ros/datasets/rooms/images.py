@@ -5,8 +5,6 @@ appears when all flats are there, so a set that is not finished does not load, a
 """
 
 import json
-import multiprocessing
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,11 @@ from tasktp_ros.datasets.rooms.sensor import expose
 from tasktp_ros.errors import DataError
 from tasktp_ros.files import replacing
 from tasktp_ros.tasks.vocabulary import COCO, ROOMS
+from tasktp_ros.workers import in_processes
 
 VIEWS_PER_FLAT = 12
+MOST_FLATS = 200
+"""Drawn by one process, before a fresh one takes its place and its memory."""
 FEWEST_PIXELS = 12
 LEAST_VISIBLE = 0.06
 """An object of which less than this share of its outline's box shows is not annotated."""
@@ -88,7 +89,7 @@ def write_image_set(wanted: ImageSet, workers: int) -> dict[str, Any]:
         missing = [flat for flat in range(wanted.flats()) if not _part_path(wanted, flat).is_file()]
         with tqdm(total=wanted.flats() * VIEWS_PER_FLAT, initial=(wanted.flats() - len(missing)) * VIEWS_PER_FLAT,
                   unit="image", desc=f"rooms {wanted.split}", disable=None) as bar:  # fmt: skip
-            for _ in _render_all(wanted, missing, workers):
+            for _ in in_processes(_render_flat, [(wanted, flat) for flat in missing], workers, MOST_FLATS):
                 bar.update(VIEWS_PER_FLAT)
         return _assemble(wanted)
     except OSError as error:
@@ -109,16 +110,6 @@ def _claim(wanted: ImageSet) -> None:
             )
     else:
         _write_json(path, settings)
-
-
-def _render_all(wanted: ImageSet, flats: list[int], workers: int) -> Iterator[int]:
-    jobs = [(wanted, flat) for flat in flats]
-    if workers < 2 or len(jobs) < 2:
-        yield from map(_render_flat, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, len(jobs)), maxtasksperchild=200) as pool:
-        yield from pool.imap_unordered(_render_flat, jobs)
 
 
 def _render_flat(job: tuple[ImageSet, int]) -> int:
