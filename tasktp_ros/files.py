@@ -27,6 +27,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # where there was no room
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
@@ -70,6 +73,12 @@ def _check_room(path: Path, folder: Path) -> None:
 def readable(path: str | bytes | Path) -> str:
     r"""A path as text that can be printed and stored anywhere: bytes that are not UTF-8 are written as \xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def refusal(error: OSError) -> str:
+    """What the operating system refused, and where."""
+    names = [readable(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes | Path)]
+    return f"{error.strerror or error}" + (f" ({' to '.join(names)})" if names else "")
 
 
 def file_mark(path: Path) -> tuple[str, int, int]:

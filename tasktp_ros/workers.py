@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +17,8 @@ from tasktp_ros.errors import ProcessError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 SET_PARENT_DEATH_SIGNAL = 1
+FIRST_WORD = "TASKTP_FIRST_WORD"
+"""Environment variable with the file that the first of several processes to complain makes."""
 
 
 def in_processes(
@@ -67,9 +70,24 @@ def children_ended(first: Callable[[], object] = lambda: None) -> Iterator[None]
         yield
     except BaseException:
         first()
-        for child in set(multiprocessing.active_children()) - others:
-            child.kill()
+        with _deaths_unnoticed():
+            for child in set(multiprocessing.active_children()) - others:
+                child.kill()
+                child.join()
         raise
+
+
+@contextmanager
+def _deaths_unnoticed() -> Iterator[None]:
+    """Torch raises an error from its SIGCHLD handler when a data loading process is killed, also when we do it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def _start_worker() -> None:
@@ -77,6 +95,17 @@ def _start_worker() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch and others when they are imported
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     end_with_parent(signal.SIGKILL)
+
+
+def has_the_word() -> bool:
+    """Whether this process is the one to complain: the first, of several that may all meet the same trouble."""
+    place = os.environ.get(FIRST_WORD)
+    try:
+        if place:
+            os.close(os.open(place, os.O_CREAT | os.O_EXCL))
+    except OSError as error:
+        return not isinstance(error, FileExistsError)
+    return True
 
 
 def end_with_parent(number: int = signal.SIGTERM) -> None:

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import sqlite3
 import sys
 import time
 from typing import Any
 
 from tasktp_ros.cli import options
+from tasktp_ros.files import readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
             from tasktp_ros.datasets.bags import BagWriter
             from tasktp_ros.datasets.to_bag import write_bag
 
-            with BagWriter(destination, arguments.format) as writer:
-                summary = write_bag(source, writer, raw=arguments.raw)
+            try:
+                with BagWriter(destination, arguments.format) as writer:
+                    summary = write_bag(source, writer, raw=arguments.raw)
+            except sqlite3.Error as error:
+                raise OSError(f"{readable(destination)} cannot be written: {error}") from error
             summary["format"] = arguments.format
     files = [destination] if destination.is_file() else list(destination.iterdir())
     summary |= {"destination": str(destination), "bytes": sum(file.stat().st_size for file in files)}

@@ -11,8 +11,9 @@ from types import FrameType
 from tasktp_ros import __version__
 from tasktp_ros.cli.options import OptionError, Parser
 from tasktp_ros.errors import ProcessError, TaskTPError, TrainingError
-from tasktp_ros.files import readable
+from tasktp_ros.files import refusal
 from tasktp_ros.runtime.threads import wait_asleep
+from tasktp_ros.workers import has_the_word
 
 COMMANDS = {
     "rooms": "tasktp_ros.cli.rooms",
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = _parser().parse_args(arguments)
         program = f"tasktp {parsed.command}"
+        parsed.words = list(sys.argv[1:] if arguments is None else arguments)
         with _terminated_as_interrupted():
             return int(parsed.run(parsed))
     except OptionError as error:
@@ -53,18 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        return _failed(1, program, _told(error))
+        return _failed(1, program, f"stopped by the system: {refusal(error)}")
 
 
 def _failed(status: int, program: str, sentence: str) -> int:
-    print(f"{program}: {sentence}", file=sys.stderr)
+    if has_the_word():
+        print(f"{program}: {sentence}", file=sys.stderr)
     return status
-
-
-def _told(error: OSError) -> str:
-    """What the operating system refused, and where."""
-    names = [readable(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-    return f"stopped by the system: {error.strerror or error}" + (f" ({' to '.join(names)})" if names else "")
 
 
 @contextmanager

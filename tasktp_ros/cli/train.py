@@ -1,12 +1,14 @@
 """Train a model by a recipe, in stages that resume; run again with --resume after any stop."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasktp_ros.cli import options
 from tasktp_ros.errors import InputError
+from tasktp_ros.files import check_folder
 
 if TYPE_CHECKING:
     from tasktp_ros.training.recipes import Recipe
@@ -96,11 +98,15 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise InputError(f"training needs Lightning Fabric (pip install lightning-fabric): {error}") from error
     from tasktp_ros.training.run import train
+    from tasktp_ros.training.together import train_together
     from tasktp_ros.training.trainer import Run
 
-    if min(arguments.processes, arguments.machines, arguments.accumulate, arguments.checkpoint_every) < 1:
-        raise InputError("--processes, --machines, --accumulate and --checkpoint-every must be at least 1")
+    folder = arguments.output or Path("runs") / recipe.name
+    check_folder(folder)
+    _check_gpus(arguments.device, arguments.processes)
     together = arguments.processes * arguments.machines
+    if arguments.machines == 1 and arguments.processes > 1 and "LOCAL_RANK" not in os.environ:
+        return train_together(arguments.words, arguments.processes)
     fabric = Fabric(
         accelerator=arguments.device,
         devices=arguments.processes,
@@ -109,18 +115,28 @@ def run(arguments: argparse.Namespace) -> int:
         precision=arguments.precision,
     )
     settings = Run(
-        arguments.output or Path("runs") / recipe.name,
+        folder,
         seed=arguments.seed,
         checkpoint_every=arguments.checkpoint_every,
         evaluate_every=arguments.check_every,
         workers=arguments.workers,
         micro_batches=arguments.accumulate,
         resume=arguments.resume,
+        overwrite=arguments.overwrite,
     )
     model = train(recipe, settings, fabric, arguments.data, arguments.split, arguments.init, arguments.check_images)
     if fabric.is_global_zero:
         print(f"trained {model}")
     return 0
+
+
+def _check_gpus(device: str, processes: int) -> None:
+    """Each process on GPUs needs one of its own."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if processes > gpus and (device == "cuda" or (device == "auto" and gpus)):
+        raise InputError(f"--processes is {processes}, but this machine has {gpus} GPU{'s' * (gpus != 1)}")
 
 
 def describe(recipe: "Recipe") -> str:
