@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,11 @@ from tasktp_ros.files import readable
 from tasktp_ros.workers import end_with_parent
 
 END_SECONDS = 3.0
+LOG_FORM = {
+    "RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] [{time}] [{name}]: {message}",
+    "RCUTILS_COLORIZED_OUTPUT": "0",
+}
+_COMPLAINT = re.compile(r"\[(?:ERROR|FATAL)\] \[[^]]*\] \[[^]]*\]: (.*)")
 
 
 def own_graph() -> dict[str, str]:
@@ -32,7 +38,7 @@ class Nodes:
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**os.environ, **LOG_FORM, **(environment or {})}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -72,6 +78,11 @@ class Nodes:
         """The last line that a node logged, and where the log is."""
         lines = [line for line in self.log(name).read_text(errors="replace").splitlines() if line.strip()]
         return f"its last line in {self.log(name)} is {lines[-1].strip()!r}" if lines else f"{self.log(name)} is empty"
+
+    def complaints(self, name: str) -> list[str]:
+        """What a node has logged as an error, each message once, in the order of their first time."""
+        lines = self.log(name).read_text(errors="replace").splitlines()
+        return list(dict.fromkeys(found[1] for line in lines if (found := _COMPLAINT.match(line))))
 
     def __enter__(self) -> "Nodes":
         return self
