@@ -43,31 +43,40 @@ def check_file(path: Path, make_folders: bool = True) -> None:
     Raises:
         InputError: it is a folder, lies below a file or below a folder that is missing, or there is no right or room.
     """
-    if path.is_dir():
-        raise InputError(f"cannot write {readable(path)}: it is a folder, expected a file")
-    if not make_folders and not path.parent.is_dir():
-        raise InputError(f"cannot write {readable(path)}: folder {readable(path.parent)} does not exist")
-    if path.exists() and not path.is_file():
-        return  # a device or pipe
-    _check_room(path, path.parent)
+    with _refused(path):
+        if path.is_dir():
+            raise InputError(f"cannot write to {readable(path)}: it is a folder, expected a file")
+        if not make_folders and not path.parent.is_dir():
+            raise InputError(f"cannot write to {readable(path)}: folder {readable(path.parent)} does not exist")
+        if path.is_file() or not path.exists():  # else a device or pipe
+            _check_room(path.parent)
 
 
 def check_folder(path: Path) -> None:
     """See that files can be written in a folder, which may be missing yet; raises InputError as :func:`check_file` does."""
-    _check_room(path, path)
+    with _refused(path):
+        _check_room(path)
 
 
-def _check_room(path: Path, folder: Path) -> None:
+def _check_room(folder: Path) -> None:
     """Write a byte, without a name, in the lowest folder that is there."""
     folder = folder.absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
     try:
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"0")
     except OSError as error:
-        where = "" if folder == path.absolute() else f" in {readable(folder)}"
-        raise InputError(f"cannot write to {readable(path)}: {error.strerror}{where}") from error
+        error.filename = str(folder)
+        raise
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write to {readable(path)}: {refusal(error)}") from error
 
 
 def readable(path: str | bytes | Path) -> str:

@@ -40,17 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def subset_size(text: str) -> str:
     """A whole number of at least 1, or "all"; as text."""
-    if text != "all" and (not text.isdecimal() or int(text) < 1):
-        raise argparse.ArgumentTypeError(f"must be numbers or all, got {text!r}")
-    return text
+    try:
+        return text if text == "all" else str(options.whole(1)(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"must be numbers or all; a number {error}") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate; see `tasktp eval --help`."""
     from tqdm import tqdm
 
-    from tasktp_ros.datasets.coco import CocoDataset
-    from tasktp_ros.evaluation.accuracy import Job, Plan, run_jobs, stamped
+    from tasktp_ros.evaluation.accuracy import Job, Plan, open_known, run_jobs, stamped
     from tasktp_ros.evaluation.accuracy_report import build_report
     from tasktp_ros.evaluation.detect_set import MOST_DETECTIONS, SCORE_THRESHOLD
     from tasktp_ros.evaluation.parts import kept_parts
@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     gated = bool(network.backbone.reducer.gated_blocks())
     if not gated and (arguments.sweep or arguments.early_stop or arguments.sparse_extractors):
         raise InputError(f"--sweep, --early-stop and --sparse-extractors need gates, and {arguments.model} has none")
-    dataset = CocoDataset.open(arguments.data, arguments.split, card.vocabulary)
+    dataset = open_known(arguments.data, arguments.split, card.vocabulary)
+    lacking = [name for name in card.vocabulary if name not in dataset.vocabulary]
     if not len(dataset):
         raise InputError(f"{dataset.file} has no images to evaluate on")
     if arguments.dense and open_model(arguments.dense)[1].vocabulary != card.vocabulary:
@@ -71,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
                          precision=arguments.precision))  # fmt: skip
     dense = stamped(replace(method, model=arguments.dense)) if arguments.dense else None
     method = replace(method, early_stop=arguments.early_stop, sparse_extractors=arguments.sparse_extractors)
-    plan = Plan(method, dense, _subsets(arguments, card.vocabulary), tuple(arguments.sweep), gated)
-    jobs = plan.jobs(len(card.vocabulary))
+    subsets = _subsets(arguments, dataset.vocabulary)
+    plan = Plan(method, dense, subsets, dataset.vocabulary, len(card.vocabulary), tuple(arguments.sweep), gated)
+    jobs = plan.jobs()
     with kept_parts(arguments.parts, arguments.output) as parts:
         with tqdm(total=len(set(jobs)) * images, unit="image", desc="evaluate", disable=None, leave=False) as bar:
             for _ in run_jobs(jobs, parts, arguments.workers):
@@ -80,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         report = build_report(plan, dataset, parts)
         report = provenance() | {"model": card.name, "method": card.method, "dense": arguments.dense,
                                  "data": arguments.data.name, "split": arguments.split, "seed": arguments.seed,
+                                 "not_in_the_data": lacking,
                                  "setting": {"workers": arguments.workers, "device": arguments.device,
                                              "precision": arguments.precision, "score_threshold": SCORE_THRESHOLD,
                                              "max_detections": MOST_DETECTIONS, "early_stop": arguments.early_stop,
@@ -103,8 +106,14 @@ def _subsets(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> dict
 
 def table(report: dict[str, Any]) -> str:
     """Means per size as text."""
-    lines = [f"{report['model']} ({report['method']}) on {report['images']} images of {report['data']} {report['split']}", "",
-             f"{'categories':>10}  {'model':16} {'box AP':>7} {'AP50':>6} {'mask AP':>8} {'kept':>6} {'with':>6} {'without':>8} "
+    lines = [
+        f"{report['model']} ({report['method']}) on {report['images']} images of {report['data']} {report['split']}"
+    ]
+    if lacking := report["not_in_the_data"]:
+        known = len(report["vocabulary"])
+        lines.append(f"evaluated on {known} of the model's {known + len(lacking)} categories; the data set has no "
+                     f"{', '.join(lacking)}")  # fmt: skip
+    lines += ["", f"{'categories':>10}  {'model':16} {'box AP':>7} {'AP50':>6} {'mask AP':>8} {'kept':>6} {'with':>6} {'without':>8} "
              f"{'wrong':>6} {'GFLOPs':>7} {'ms':>6}"]  # fmt: skip
     for size, means in report["means"].items():
         for contender, title in (

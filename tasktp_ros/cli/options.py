@@ -17,6 +17,7 @@ from tasktp_ros.files import check_file, check_folder, readable
 
 MOST = 1_000_000_000
 LONGEST_SIDE = 16384
+LONGEST_SHOWN = 80
 PRECISIONS = ("auto", "float32", "bfloat16")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 FIGURES = (*PICTURES, ".pdf", ".svg")
@@ -149,4 +150,5 @@ def _place(text: str, check: Callable[[Path], None]) -> Path:
 
 
 def _must_be(expected: str, text: str) -> argparse.ArgumentTypeError:
-    return argparse.ArgumentTypeError(f"must be {expected}, got {text!r}")
+    shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    return argparse.ArgumentTypeError(f"must be {expected}, got {shown!r}")

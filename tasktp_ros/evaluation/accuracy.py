@@ -101,6 +101,22 @@ def _run_and_write(job: Job, folder: Path) -> Job:
     return job
 
 
+def open_known(data: str | Path, split: str, vocabulary: Sequence[str]) -> CocoDataset:
+    """A data set, with as much of a model's vocabulary as it has.
+
+    Raises:
+        DataError: it cannot be read, or has none of the categories.
+    """
+    try:
+        return CocoDataset.open(data, split, vocabulary)
+    except DataError:
+        own = CocoDataset.open(data, split).vocabulary
+        part = [name for name in vocabulary if name in own]
+        if len(part) in (0, len(vocabulary)):
+            raise
+        return CocoDataset.open(data, split, part)
+
+
 def run_job(job: Job) -> dict[str, Any]:
     """Detect on every image.
 
@@ -109,16 +125,17 @@ def run_job(job: Job) -> dict[str, Any]:
         is on it; milliseconds: median per stage; gflops: backbone's, mean of a few images.
     """
     detector = TaskDetector.load(job.model, job.device, job.precision)
-    dataset = CocoDataset.open(job.data, job.split, detector.vocabulary)
+    dataset = open_known(job.data, job.split, detector.vocabulary)
     indices = evenly(len(dataset), job.images)
     detector.set_task(job.categories, threshold=job.threshold)
     detector.early_stop, detector.sparse_extractors = job.early_stop, job.sparse_extractors
-    wanted = set(detector.vocabulary if job.categories is None else job.categories)
+    known = dataset.vocabulary
+    wanted = set(known if job.categories is None else job.categories)
     detections, images, timings = [], [], []
     for index in indices:
-        present = {detector.vocabulary[label] for label in dataset.labels_of(index)}
+        present = {known[label] for label in dataset.labels_of(index)}
         if job.wrong_size:
-            names = wrong_set(detector.vocabulary, present, job.wrong_size, (dataset.image_ids[index], job.wrong_size))
+            names = wrong_set(known, present, job.wrong_size, (dataset.image_ids[index], job.wrong_size))
             detector.set_task(names, threshold=job.threshold)
         ((_, found),) = detect_images(detector, dataset, [index])
         detections += as_results(found, dataset.image_ids[index], dataset.category_ids)
@@ -147,6 +164,8 @@ class Plan:
         method: the job of the gated (or any) model without a task set; its other settings hold for all jobs.
         dense: the same job of the dense model to compare with; None = no comparison.
         subsets: per size the sets, as drawn by `subsets.draw_subsets`.
+        vocabulary: the categories that are evaluated on: the model's, or the part of them that the data set has.
+        whole: number of the model's categories.
         thresholds: gate thresholds of the sweep.
         gated: the method has gates, so that a wrong task is of interest.
     """
@@ -154,31 +173,33 @@ class Plan:
     method: Job
     dense: Job | None
     subsets: dict[str, list[tuple[str, ...]]]
+    vocabulary: tuple[str, ...]
+    whole: int
     thresholds: tuple[float, ...] = ()
     gated: bool = True
 
-    def with_set(self, chosen: tuple[str, ...], whole: int) -> Job:
-        """The method's pass under a set; the whole vocabulary is "all"."""
-        return replace(self.method, categories=None if len(chosen) == whole else chosen)
+    def with_set(self, chosen: tuple[str, ...]) -> Job:
+        """The method's pass under a set; all that the model knows is no set."""
+        return replace(self.method, categories=None if len(chosen) == self.whole else chosen)
 
-    def jobs(self, whole: int) -> list[Job]:
-        """All passes; a vocabulary of `whole` categories."""
+    def jobs(self) -> list[Job]:
+        """All passes."""
         found = []
         for sets in self.subsets.values():
             for chosen in sets:
-                job = self.with_set(chosen, whole)
+                job = self.with_set(chosen)
                 found.append(job)
                 if self.dense:
                     found += [self.dense, replace(self.dense, categories=job.categories)]
-            if self.gated and len(sets[0]) < whole:
+            if self.gated and len(sets[0]) < len(self.vocabulary):
                 found.append(self.wrong(len(sets[0])))
-        found += [replace(job, threshold=t) for t in self.thresholds for job in self.swept(whole)]
+        found += [replace(job, threshold=t) for t in self.thresholds for job in self.swept()]
         return found
 
     def wrong(self, size: int) -> Job:
         """The pass under sets that have nothing to do with the images."""
         return replace(self.method, wrong_size=size)
 
-    def swept(self, whole: int) -> list[Job]:
+    def swept(self) -> list[Job]:
         """What the threshold sweep runs on: the first set of every size."""
-        return [self.with_set(sets[0], whole) for sets in self.subsets.values()]
+        return [self.with_set(sets[0]) for sets in self.subsets.values()]
