@@ -1,6 +1,7 @@
 """Turn a ScanNet recording, an RGB-D folder, images, a video or a bag into a rosbag2 or a .sens recording."""
 
 import argparse
+import errno
 import json
 import sqlite3
 import sys
@@ -48,6 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
             try:
                 with BagWriter(destination, arguments.format) as writer:
                     summary = write_bag(source, writer, raw=arguments.raw)
+            except OSError as error:
+                error.filename = error.filename or (str(destination) if error.errno == errno.ENOSPC else None)
+                raise
             except sqlite3.Error as error:
                 raise OSError(f"{readable(destination)} cannot be written: {error}") from error
             summary["format"] = arguments.format

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tasktp_ros.errors import InputError, ProcessError
-from tasktp_ros.files import readable
+from tasktp_ros.files import check_folder, readable
 from tasktp_ros.workers import end_with_parent
 
 END_SECONDS = 3.0
@@ -77,7 +77,13 @@ class Nodes:
     def last_words(self, name: str) -> str:
         """The last line that a node logged, and where the log is."""
         lines = [line for line in self.log(name).read_text(errors="replace").splitlines() if line.strip()]
-        return f"its last line in {self.log(name)} is {lines[-1].strip()!r}" if lines else f"{self.log(name)} is empty"
+        if lines:
+            return f"its last line in {self.log(name)} is {lines[-1].strip()!r}"
+        try:
+            check_folder(self.folder)
+        except InputError as error:
+            return str(error)
+        return f"{self.log(name)} is empty"
 
     def complaints(self, name: str) -> list[str]:
         """What a node has logged as an error, each message once, in the order of their first time."""

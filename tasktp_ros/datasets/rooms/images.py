@@ -85,7 +85,8 @@ def write_image_set(wanted: ImageSet, workers: int) -> dict[str, Any]:
         (wanted.folder / wanted.split).mkdir(parents=True, exist_ok=True)
         wanted.parts.mkdir(exist_ok=True)
         wanted.annotations.parent.mkdir(exist_ok=True)
-        _claim(wanted)
+        settings = {"height": wanted.height, "width": wanted.width, "seed": wanted.seed, "views": VIEWS_PER_FLAT}
+        claim(wanted.parts / "settings.json", settings, wanted.folder, foreign=wanted.annotations.exists())
         missing = [flat for flat in range(wanted.flats()) if not _part_path(wanted, flat).is_file()]
         with tqdm(total=wanted.flats() * VIEWS_PER_FLAT, initial=(wanted.flats() - len(missing)) * VIEWS_PER_FLAT,
                   unit="image", desc=f"rooms {wanted.split}", disable=None) as bar:  # fmt: skip
@@ -98,16 +99,24 @@ def write_image_set(wanted: ImageSet, workers: int) -> dict[str, Any]:
         ) from error
 
 
-def _claim(wanted: ImageSet) -> None:
-    """Refuse a folder whose parts were drawn with other settings."""
-    path = wanted.parts / "settings.json"
-    settings = {"height": wanted.height, "width": wanted.width, "seed": wanted.seed, "views": VIEWS_PER_FLAT}
+def claim(path: Path, settings: dict[str, int], folder: Path, foreign: bool) -> None:
+    """Note in a file with which settings the things in a folder are drawn.
+
+    Args:
+        foreign: there are things that would be replaced, should the file be missing.
+
+    Raises:
+        DataError: the folder holds things drawn with other settings, or not drawn here.
+    """
     if path.is_file():
-        found = json.loads(path.read_text())
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            found = f"settings that cannot be read in {path}"
         if found != settings:
-            raise DataError(
-                f"{wanted.folder} holds a {wanted.split} set drawn with {found}, not {settings}; choose another folder"
-            )
+            raise DataError(f"{folder} holds a set drawn with {found}, not {settings}; choose another folder")
+    elif foreign:
+        raise DataError(f"{folder} holds a set that was not drawn by this command; choose another folder")
     else:
         _write_json(path, settings)
 
