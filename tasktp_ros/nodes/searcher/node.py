@@ -30,7 +30,8 @@ from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
 from tasktp_ros.datasets.scannet.layout import RATE
 from tasktp_ros.datasets.scannet.scan import Scan
 from tasktp_ros.errors import DataError
-from tasktp_ros.evaluation.search.protocol import CRITERIA, StepResult, follow, judge
+from tasktp_ros.evaluation.search.criteria import CRITERIA
+from tasktp_ros.evaluation.search.protocol import StepResult, follow, judge
 from tasktp_ros.evaluation.search.steps import FRAMES_PER_STEP, Sight, look, step_frames
 from tasktp_ros.msg import PruningStats, SearchStatus, TaskCategories, TaskGoal
 from tasktp_ros.nodes import qos
