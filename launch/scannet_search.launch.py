@@ -48,7 +48,9 @@ def generate_launch_description() -> LaunchDescription:
 def nodes(given: dict[str, Any]) -> list[Node]:
     vocabulary = perception.vocabulary(given, DEFAULT_VOCABULARY)
     if given["target"] not in VOCABULARIES.get(vocabulary, ()):
-        raise DataError(f"launch argument target is {given['target']!r}: expected a category of {vocabulary}, such as cup")
+        raise DataError(
+            f"launch argument target is {given['target']!r}: expected a category of {vocabulary}, such as cup"
+        )
     cameras = perception.cameras(given)
     if len(cameras) > 1:
         raise DataError(f"launch argument cameras is {cameras}: a search looks through one camera")

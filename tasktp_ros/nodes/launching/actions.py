@@ -68,8 +68,8 @@ def node(
 
 def ends_launch(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
     """The launch ends with this process, and fails if it failed."""
-    name, _, _ = event.process_name.rpartition("-")
-    return [*fails_launch(event, context), Shutdown(reason=f"{name} has ended")]
+    fails_launch(event, context)
+    return [] if context.is_shutdown else [Shutdown(reason=f"{event.process_name} has ended")]
 
 
 def fails_launch(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:

@@ -5,7 +5,6 @@ An error that launch meets later, in the middle of starting, leaves what was sta
 
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,10 @@ import yaml
 
 from tasktp_ros.errors import DataError, TaskTPError
 from tasktp_ros.files import check_file, readable
+from tasktp_ros.nodes.names import topic_name
 from tasktp_ros.runtime.shipped import find_model
 
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
-_PART = "[A-Za-z_][A-Za-z0-9_]*"
-_NAMESPACE = re.compile(f"/|/?{_PART}(/{_PART})*")
-_TOPIC = re.compile(f"(~?/)?{_PART}(/{_PART})*")
 
 
 @dataclass(frozen=True)
@@ -111,54 +108,48 @@ def log_level(text: str) -> str:
 
 def path(text: str) -> str:
     """A file or folder that is there and can be read."""
-    if not required(text) or not os.path.exists(text):
+    place = _place(required(text))
+    if not os.path.exists(place):
         raise DataError("it does not exist")
-    if not os.access(text, os.R_OK):
+    if not os.access(place, os.R_OK):
         raise DataError("there is no right to read it")
-    return text
+    return place
 
 
 def file(text: str) -> str:
     """A file that is there and can be read."""
-    if not os.path.isfile(path(text)):
+    place = path(text)
+    if not os.path.isfile(place):
         raise DataError("expected a file")
-    return text
+    return place
 
 
 def folder(text: str) -> str:
     """A folder that is there and can be read."""
-    if not os.path.isdir(path(text)):
+    place = path(text)
+    if not os.path.isdir(place):
         raise DataError("expected a folder")
-    return text
+    return place
 
 
 def file_to_write(text: str) -> str:
     """A file that can be written."""
-    check_file(Path(text))
-    return text
+    place = _place(text)
+    check_file(Path(place))
+    return place
+
+
+def _place(text: str) -> str:
+    """A path whose leading `~`, which no shell replaces after `:=`, is the home folder, unless such a path is there."""
+    if not text.startswith("~"):
+        return text
+    return f"./{text}" if os.path.exists(text) else os.path.expanduser(text)
 
 
 def model(text: str) -> str:
     """A shipped model's name, or a .safetensors file."""
     found = find_model(text)
-    if found is not None:
-        file(str(found))
-    return text
-
-
-def namespace(text: str) -> str:
-    """A ROS namespace."""
-    if text and not _NAMESPACE.fullmatch(text):
-        raise DataError("expected a namespace such as robot1 or /fleet/robot1")
-    return text
-
-
-def topic(text: str) -> str:
-    """Name of a topic."""
-    if not _TOPIC.fullmatch(text):
-        raise DataError(f"{text!r} cannot be the name of a topic: expected letters, digits and underscores in parts joined "
-                        "by /, none of which begins with a digit")  # fmt: skip
-    return text
+    return file(text) if found == Path(text) else text
 
 
 def topics(text: str) -> list[str]:
@@ -172,4 +163,4 @@ def topics(text: str) -> list[str]:
             raise DataError(expected) from error
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise DataError(expected)
-    return list(dict.fromkeys(topic(name) for name in names))
+    return list(dict.fromkeys(topic_name(name) for name in names))

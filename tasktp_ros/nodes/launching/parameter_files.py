@@ -24,8 +24,9 @@ ANY_NODE = "/**/*"
 
 def parameter_file(text: str) -> str:
     """Read an argument that names a YAML file of ROS parameters."""
-    read_parameters(file(text))
-    return text
+    path = file(text)
+    read_parameters(path)
+    return path
 
 
 def read_parameters(path: str) -> dict[Any, Any]:
@@ -86,7 +87,9 @@ def write_parameters(parameters: Mapping[str, Any]) -> str:
             atexit.register(_remove, written.name)
             written.write(f"{ANY_NODE}:\n  ros__parameters:\n{''.join(lines)}")
     except OSError as error:
-        raise DataError(f"the nodes' parameters cannot be written to {tempfile.gettempdir()}: {error.strerror}") from error
+        raise DataError(
+            f"the nodes' parameters cannot be written to {tempfile.gettempdir()}: {error.strerror}"
+        ) from error
     return written.name
 
 

@@ -12,11 +12,12 @@ from ament_index_python.packages import get_package_share_directory
 from launch_ros.actions import Node
 
 from tasktp_ros.nodes.launching.actions import ends_launch, node
-from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, namespace, optional, switch, topics
+from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, optional, switch, topics
 from tasktp_ros.nodes.launching.parameter_files import parameter_file, parameter_of
+from tasktp_ros.nodes.names import namespace_name
 
 ARGUMENTS = (
-    Argument("namespace", "", "namespace of all nodes and all their topics", namespace),
+    Argument("namespace", "", "namespace of all nodes and all their topics", namespace_name),
     Argument(
         "params_file",
         f"{get_package_share_directory('tasktp_ros')}/config/perception.yaml",
@@ -25,9 +26,7 @@ ARGUMENTS = (
     ),
     Argument("use_sim_time", "", "true: take the time from /clock; empty: as in params_file", optional(switch)),
     Argument("model", "", "shipped model or .safetensors file; empty: as in params_file", optional(model)),
-    Argument(
-        "cameras", "", "image topics, as [/front/image, /rear/image]; empty: as in params_file", optional(topics)
-    ),
+    Argument("cameras", "", "image topics, as [/front/image, /rear/image]; empty: as in params_file", optional(topics)),
     Argument("autostart", "true", "configure and activate at once; false: wait for a lifecycle manager", switch),
     Argument("log_level", "info", "debug, info, warn, error or fatal", log_level),
     Argument(
