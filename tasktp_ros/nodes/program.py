@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import Log, ParameterDescriptor
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -74,11 +74,12 @@ def _check_arguments(arguments: Sequence[str]) -> None:
 
 def _refused(node: Node, sentence: str) -> int:
     """Log an error, and stay until those have it who read the log through ROS."""
-    node.get_logger().error(readable(sentence))
-    deadline = time.monotonic() + qos.SETTLE_SECONDS
-    while not node.count_subscribers("/rosout") and time.monotonic() < deadline:
+    twin = node.create_publisher(Log, "/rosout", qos.LATCHED)  # tells of readers, which the logger's own does not
+    deadline = time.monotonic() + 2 * qos.SETTLE_SECONDS
+    while not twin.get_subscription_count() and time.monotonic() < deadline:
         time.sleep(SPIN_SECONDS)
-    if node.count_subscribers("/rosout"):
+    node.get_logger().error(readable(sentence))
+    if twin.get_subscription_count():
         time.sleep(qos.SETTLE_SECONDS)
     return 2
 

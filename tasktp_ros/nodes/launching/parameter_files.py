@@ -36,7 +36,7 @@ def read_parameters(path: str) -> dict[Any, Any]:
         DataError: it is not such a file.
     """
     try:
-        content = yaml.load(Path(path).read_text(), yaml.BaseLoader)
+        content = yaml.load(Path(path).read_text("utf-8"), yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"it cannot be read as a YAML file of parameters: {reason}") from error
@@ -83,7 +83,9 @@ def write_parameters(parameters: Mapping[str, Any]) -> str:
     """
     lines = [f"    {name}: {_yaml(value)}\n" for name, value in parameters.items()]
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="tasktp_ros_", suffix=".yaml", delete=False) as written:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", prefix="tasktp_ros_", suffix=".yaml", delete=False
+        ) as written:
             atexit.register(_remove, written.name)
             written.write(f"{ANY_NODE}:\n  ros__parameters:\n{''.join(lines)}")
     except OSError as error:
