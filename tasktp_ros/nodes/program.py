@@ -2,6 +2,7 @@
 
 import math
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from tasktp_ros.errors import DataError, TaskTPError
 from tasktp_ros.files import readable, refusal
 from tasktp_ros.nodes import qos
+from tasktp_ros.nodes.process import SIGNALS
 
 Parameters = Mapping[str, tuple[Any, str]]
 """Default and description of each parameter."""
@@ -57,6 +59,8 @@ def run_program(name: str, arguments: Sequence[str] | None, work: Callable[[Node
     except ExternalShutdownException:
         return 0
     finally:
+        for number in SIGNALS:  # one that comes while Python takes itself apart would make the exit status another
+            signal.signal(number, signal.SIG_IGN)
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
         rclpy.try_shutdown()

@@ -280,3 +280,11 @@ def test_a_signal_ends_the_player_cleanly_at_every_stage(start, tmp_path, number
     assert "Traceback" not in player.log
     if stage == "playing":
         assert json.loads((tmp_path / "summary.json").read_text())["stopped_early"]
+
+
+def test_a_signal_that_comes_again_while_the_player_ends_changes_nothing(start, tmp_path):
+    start((ECHO, "0", "1")).says("listening")
+    player = start(PLAYER, source=bag(tmp_path / "walk", stamps()), loop=True)
+    player.says("playing")
+    eventually(lambda: not player.running or player.process.send_signal(signal.SIGINT), "the player ends")
+    assert player.process.wait() == 0, player.log
