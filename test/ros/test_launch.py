@@ -57,14 +57,14 @@ def test_perception_comes_up_in_a_namespace_with_its_cameras(robot: Robot, launc
     assert "Traceback" not in process.log
 
 
+@pytest.mark.parametrize(("in_file", "arguments"), [("true", []), ("false", ["use_sim_time:=true"])])
 def test_without_autostart_the_nodes_wait_for_a_manager_and_take_the_given_file(
-    robot: Robot, launch: Callable[..., NodeProcess], tmp_path: Path
+    robot: Robot, launch: Callable[..., NodeProcess], tmp_path: Path, in_file: str, arguments: list[str]
 ) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text(
-        (REPOSITORY / "config" / "perception.yaml").read_text().replace("max_detections: 100", "max_detections: 7")
-    )
-    launch("perception.launch.py", "autostart:=false", f"params_file:={own}", "use_sim_time:=true")
+    changed = f"max_detections: 7\n    use_sim_time: {in_file}"
+    own.write_text((REPOSITORY / "config" / "perception.yaml").read_text().replace("max_detections: 100", changed))
+    launch("perception.launch.py", "autostart:=false", f"params_file:={own}", *arguments)
     assert robot.state("perception") == robot.state("task_manager") == "unconfigured"
     assert robot.get("max_detections") == 7
     assert robot.get("use_sim_time") is True

@@ -54,7 +54,7 @@ def _named(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def cameras(given: Mapping[str, Any]) -> list[str]:
     """Image topics that perception will look at."""
-    named = given["cameras"] or _from_file(given, "perception", "cameras", ["image"])
+    named = given["cameras"] or _from_file(given, "perception", "cameras", []) or ["image"]
     return [named] if isinstance(named, str) else list(named)
 
 

@@ -129,7 +129,7 @@ class Player:
         )
 
     def run(self) -> int:
-        """Play everything and report; the exit status."""
+        """Play everything and report; the exit status: 1 nobody to play for, 2 nothing could be played or written down."""
         log = self.node.get_logger()
         mode = f"at {self.settings.rate} Hz" if self.settings.rate else "in lock step"
         log.info(f"playing {self.source.description} on {self.publisher.topic_name} {mode}")
