@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 from harness import LATCHED, NodeProcess, Robot, eventually
+from sensor_msgs.msg import Image
 from small_walk import MODEL, STEPS
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from tasktp_ros.cli import main as command
 from tasktp_ros.datasets.scannet import Scan
@@ -92,3 +94,34 @@ def test_a_search_whose_camera_has_gone_ends_and_says_so(start: Callable[..., No
     searcher = start(["-m", "tasktp_ros.nodes.searcher"], target="cup", narrow=False, wait=3)
     assert searcher.process.wait(30) == 1
     assert "nobody has sent images on /image" in searcher.log and "not located on 0 images" in searcher.log
+
+
+def test_results_that_cannot_be_read_are_answered_and_passed_over(
+    robot: Robot, start: Callable[..., NodeProcess]
+) -> None:
+    from tasktp_ros.msg import PruningStats, SearchStatus
+
+    robot.listen(Image, "image")
+    detections = robot.speaker(Detection2DArray, "detections")
+    instances = robot.speaker(Image, "instances")
+    pruning = robot.speaker(PruningStats, "pruning")
+    robot.speaker(Image, "image")
+    searcher = start(["-m", "tasktp_ros.nodes.searcher"], target="cup", narrow=False, wait=20)
+    searcher.says("searching for cup")
+    answers = robot.listen(SearchStatus, "search_steps").connected()
+
+    def look(second: int, found: Detection2DArray, pixels: Image) -> None:
+        for message in (found, pixels, statistics := PruningStats()):
+            message.header.stamp.sec = second
+        for speaker, message in ((detections, found), (pruning, statistics), (instances, pixels)):
+            speaker.publish(message)
+
+    cut = Image(height=4, width=4, step=8, encoding="16UC1", data=b"")
+    eventually(lambda: look(1, Detection2DArray(), cut) or answers.heard(), "an answer to results that cannot be read")
+    assert "cannot be read" in searcher.log and searcher.running
+    seen = Detection2DArray(detections=[Detection2D(results=[ObjectHypothesisWithPose()])])
+    seen.detections[0].results[0].hypothesis.class_id = "cup"
+    seen.detections[0].results[0].hypothesis.score = 0.9
+    look(2, seen, Image(height=4, width=4, step=8, encoding="16UC1", data=bytes(32)))
+    assert searcher.process.wait(30) == 0
+    assert "cup located on image 1" in searcher.log

@@ -179,8 +179,12 @@ class Player:
                 try:
                     shown = frame.decoded() if self.message_type == records.IMAGE else frame
                     yield shown, shown.record, passes
-                except (DataError, struct.error) as error:
+                except DataError as error:
                     self.source.problems.append(f"frame {frame.index} was skipped: {error}")
+                    continue
+                except struct.error:
+                    late = f"its stamp, {frame.stamp_ns} ns, does not fit into a message"
+                    self.source.problems.append(f"frame {frame.index} was skipped: {late}")
                     continue
                 played += 1
                 if self.stop.is_set() or played == self.settings.stop_after:
@@ -188,6 +192,7 @@ class Player:
             if not self.settings.loop or played == before:
                 return
             passes += 1
+            self.source.problems[:] = dict.fromkeys(self.source.problems)  # the same in every pass
 
     def _readable(self) -> Iterator[Frame]:
         """The source's frames up to where it can be read; a stick may be pulled out."""

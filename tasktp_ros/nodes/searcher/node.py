@@ -229,7 +229,7 @@ class Searcher:
     def _left_alone(self) -> bool:
         """Whether nobody has offered images for longer than is waited for."""
         now = time.monotonic()
-        if qos.connected_publishers(self.node, self._images):
+        if self.node.count_publishers(self._images.topic_name):  # of any quality: perception sees what we may not
             self._sender_seen = now
         return now - self._sender_seen > self.settings.wait
 
