@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from harness import LATCHED, SOON, NodeProcess, eventually
 from rcl_interfaces.msg import Log
+from sensor_msgs.msg import CompressedImage
 
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.bags import BagWriter
@@ -176,6 +177,14 @@ def test_nobody_to_play_for_is_one_sentence(start, tmp_path):
     player = start(PLAYER, source=bag(tmp_path / "walk", stamps()), wait=0.5)
     assert player.process.wait(30) == 1
     assert "nobody subscribes to /image" in player.log
+
+
+def test_who_asks_for_another_type_of_image_is_named(start, robot, tmp_path):
+    listener = robot.listen(CompressedImage, "image")
+    player = start(PLAYER, source=bag(tmp_path / "walk", stamps()), wait=3.0)
+    assert player.process.wait(30) == 1
+    assert "nobody subscribes to /image as sensor_msgs/msg/Image (sensor_msgs/msg/CompressedImage is" in player.log
+    listener.close()
 
 
 def test_too_few_to_play_for_is_one_sentence(start, tmp_path):

@@ -217,7 +217,10 @@ class Player:
             connected, wanted = self.publisher.get_subscription_count(), self.settings.subscribers
             if connected < wanted:
                 few = "nobody subscribes" if not connected else f"{connected} of {wanted} subscribe"
-                return f"{few} to {self.publisher.topic_name}"
+                topic = self.publisher.topic_name
+                asked = {end.topic_type for end in self.node.get_subscriptions_info_by_topic(topic)}
+                other = " and ".join(sorted(asked - {self.message_type}))
+                return f"{few} to {topic}" + (f" as {self.message_type} ({other} is asked for)" if other else "")
             if not self.settings.rate and not qos.connected_publishers(self.node, self.subscription):
                 return f"nobody publishes {self.subscription.topic_name}, which lock step waits for"
             return ""
