@@ -80,8 +80,21 @@ def _refused(path: Path) -> Iterator[None]:
 
 
 def readable(path: str | bytes | Path) -> str:
-    r"""A path as text that can be printed and stored anywhere: bytes that are not UTF-8 are written as \xff."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    r"""A path, or a sentence with one, that can be printed and stored anywhere: bytes that are not UTF-8 become \xff."""
+    if isinstance(path, bytes):
+        return path.decode("utf-8", "backslashreplace")
+    try:
+        return readable(str(path).encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # half a character that is no byte of a path either
+        return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def check_utf8(path: str | Path, user: str) -> None:
+    """Refuse a name that those who use it cannot hold, such as `user` = "ROS's parameters"; raises InputError."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{readable(path)} is not UTF-8, which {user} must be: rename it") from error
 
 
 def refusal(error: OSError) -> str:

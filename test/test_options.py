@@ -163,6 +163,7 @@ def test_what_is_replaced_is_whole_or_as_it_was(tmp_path):
 
 def test_names_that_are_not_utf8_can_be_told():
     assert readable(os.fsdecode(b"walk\xff")) == "walk\\xff" and readable(Path("Küche")) == "Küche"
+    assert readable("half \ud800") == "half \\ud800"
 
 
 @pytest.mark.parametrize("stream", ["utf-8", "ascii"])
@@ -171,7 +172,7 @@ def test_a_name_that_is_not_utf8_is_refused_without_a_traceback(tmp_path, stream
     words = ["plot", "training", missing, str(tmp_path / "x.png")]
     done = subprocess.run([sys.executable, "-m", "tasktp_ros.cli.main", *words], capture_output=True,
                           env=os.environ | {"PYTHONIOENCODING": stream}, cwd=Path(__file__).parents[1])  # fmt: skip
-    assert done.returncode == 2 and b"Traceback" not in done.stderr and b"caf" in done.stderr
+    assert done.returncode == 2 and b"Traceback" not in done.stderr and b"caf\\xe9\\xff.csv" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -11,7 +11,7 @@ from types import FrameType
 from tasktp_ros import __version__
 from tasktp_ros.cli.options import OptionError, Parser
 from tasktp_ros.errors import ProcessError, TaskTPError, TrainingError
-from tasktp_ros.files import refusal
+from tasktp_ros.files import readable, refusal
 from tasktp_ros.runtime.threads import wait_asleep
 from tasktp_ros.workers import has_the_word
 
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (error.name or "tasktp_ros").startswith("tasktp_ros"):
             raise
         return _failed(2, program, f"this needs the Python package {error.name}, which is not installed")
+    except UnicodeEncodeError as error:
+        return _failed(2, program, f"{error.object[:200]!r} is not UTF-8, which is needed here: rename it")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _failed(status: int, program: str, sentence: str) -> int:
     if has_the_word():
-        print(f"{program}: {sentence}", file=sys.stderr)
+        print(f"{program}: {readable(sentence)}", file=sys.stderr)
     return status
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasktp_ros.cli import options
 from tasktp_ros.errors import InputError
-from tasktp_ros.files import check_folder
+from tasktp_ros.files import check_folder, check_utf8
 
 if TYPE_CHECKING:
     from tasktp_ros.training.recipes import Recipe
@@ -103,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = arguments.output or Path("runs") / recipe.name
     check_folder(folder)
+    check_utf8(folder, "the names of models")
     _check_gpus(arguments.device, arguments.processes)
     together = arguments.processes * arguments.machines
     if arguments.machines == 1 and arguments.processes > 1 and "LOCAL_RANK" not in os.environ:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tasktp_ros.errors import InputError, ProcessError
-from tasktp_ros.files import check_folder, readable
+from tasktp_ros.files import check_folder, check_utf8
 from tasktp_ros.workers import end_with_parent
 
 END_SECONDS = 3.0
@@ -117,10 +117,7 @@ def parameter_value(value: object) -> str:
     if isinstance(value, bool | int | float):
         return str(value).lower()
     text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{readable(text)} is not UTF-8, so no ROS parameter can hold it: rename it") from error
+    check_utf8(text, "ROS's parameters")
     plain = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
     return f'"{"".join(plain)}"'
 

@@ -181,7 +181,7 @@ def test_a_name_that_no_parameter_can_hold_is_refused_before_anything_starts(dem
     running = demo("--source", renamed, "--output", tmp_path / "out")
     status, out, errors = running.finish()
     assert status == 2 and not out and not (tmp_path / "out").exists()
-    assert "#3\\xff is not UTF-8" in errors and len(errors.splitlines()) == 1
+    assert "#3\\xff is not UTF-8, which ROS's parameters must be" in errors and len(errors.splitlines()) == 1
 
 
 def test_frames_that_nobody_can_read_end_the_demonstration_with_the_reason(demo, tmp_path):

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_set import write_set
 
 from tasktp_ros.cli.main import main
-from tasktp_ros.training.progress import CHECKPOINT, LOG
+from tasktp_ros.training.progress import CHECKPOINT
 
 pytest.importorskip("lightning_fabric", reason="nothing was trained: Lightning Fabric is not installed")
 RECIPE = "rooms-nano-dense"
@@ -151,11 +152,12 @@ def test_training_processes_end_together(train, tiny_set, tmp_path):
 
 
 def test_a_stop_reaches_all_training_processes_and_is_saved(train, tiny_set, tmp_path):
-    training = train(tiny_set, tmp_path / "run", *TOGETHER)
-    training.until(lambda: (tmp_path / "run" / LOG).is_file())
+    training = train(tiny_set, tmp_path / "run", *TOGETHER, "--checkpoint-every", "1")
+    training.begun()
     training.process.send_signal(signal.SIGTERM)
-    assert "stopped in stage 'labels' after step" in training.complaint() and training.process.returncode == 1
-    assert (tmp_path / "run" / CHECKPOINT).is_file()
+    said = re.search(r"stopped in stage 'labels' after step (\d+) of 700; continue with --resume", training.complaint())
+    assert said and training.process.returncode == 1
+    assert torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["step"] == int(said[1])
 
 
 def test_no_training_process_outlives_the_one_that_started_it(train, tiny_set, tmp_path):
@@ -177,6 +179,12 @@ def test_an_earlier_training_is_not_replaced_unless_asked(tiny_set, tmp_path, ca
     assert before == {path: path.read_bytes() for path in before}
     assert main([*words, "--seed", "1", "--overwrite"]) == 0
     assert all(before[path] != path.read_bytes() for path in before)
+
+
+def test_a_folder_that_no_model_can_be_named_in_is_refused_first(tmp_path, capsys):
+    words = ["train", RECIPE, "--data", str(tmp_path), "--output", os.fsdecode(os.fsencode(tmp_path) + b"/\xff")]
+    assert main(words) == 2 and "\\xff is not UTF-8" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_training_that_never_got_anywhere_may_begin_again(own_set, tmp_path, capsys):
