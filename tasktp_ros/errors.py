@@ -21,5 +21,9 @@ class DataError(TaskTPError):
     """A bag, folder, video or data set that cannot be read."""
 
 
+class PictureError(DataError, InputError):
+    """A picture or camera message whose pixels cannot be read."""
+
+
 class TrainingError(TaskTPError):
     """A training that had to stop: a loss that is not finite, or someone asked; the last checkpoint is whole."""

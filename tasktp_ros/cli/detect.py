@@ -2,10 +2,10 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasktp_ros.errors import DataError
 from tasktp_ros.runtime.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect and print; see `tasktp detect --help`."""
-    import cv2
-
     from tasktp_ros import TaskDetector
+    from tasktp_ros.datasets.pictures import write_picture
     from tasktp_ros.runtime.drawing import draw_overlay
     from tasktp_ros.runtime.threads import use_threads
 
@@ -40,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     detector.set_task(arguments.task, threshold=arguments.threshold)
     detector.score_threshold = arguments.score
     found = detector.detect(image)
-    if arguments.draw and not cv2.imwrite(str(arguments.draw), draw_overlay(image, found)[..., ::-1]):
-        raise DataError(f"cannot write {arguments.draw}; expected a .jpg or .png file in an existing folder")
+    if arguments.draw:
+        write_picture(arguments.draw, draw_overlay(image, found))
     if arguments.json:
         rows = zip(found.names, found.scores.tolist(), found.boxes.tolist(), strict=True)
         objects = [{"name": name, "score": score, "box": box} for name, score, box in rows]
@@ -55,14 +54,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read_image(path: Path) -> "NDArray[np.uint8]":
-    """(H, W, 3) uint8 RGB of a JPEG or PNG file.
+    """(H, W, 3) uint8 RGB of a picture file, as stored; says on standard error where it asks to be turned.
 
     Raises:
-        DataError: it cannot be read.
+        PictureError: it cannot be read.
     """
-    import cv2
+    from tasktp_ros.datasets.pictures import decode_picture, orientation, read_bytes
 
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise DataError(f"{path} is not an image that can be read; expected a JPEG or PNG file")
-    return pixels[..., ::-1]
+    stored = read_bytes(path)
+    pixels = decode_picture(stored, str(path))
+    if orientation(stored) != 1:
+        print(f"{path} has an orientation tag, which is not followed: its pixels are taken as stored (to turn the file for "
+              "good: mogrify -auto-orient)", file=sys.stderr)  # fmt: skip
+    return pixels

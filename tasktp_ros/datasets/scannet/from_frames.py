@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tasktp_ros.datasets.frames import Frame, FrameSource
+from tasktp_ros.datasets.frame import Frame, FrameSource
 from tasktp_ros.datasets.scannet.sens_writer import SensWriter
 from tasktp_ros.datasets.to_bag import encoded
 from tasktp_ros.errors import DataError

@@ -23,7 +23,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from tasktp_ros.datasets import records
-from tasktp_ros.datasets.frames import Frame, FrameSource, open_source
+from tasktp_ros.datasets.frame import Frame, FrameSource
+from tasktp_ros.datasets.frames import open_source
 from tasktp_ros.errors import DataError
 from tasktp_ros.files import replacing
 from tasktp_ros.nodes import qos
