@@ -82,7 +82,7 @@ class BagSource(FrameSource):
                 f"{self.path} was not closed by its recorder: reading it row by row, with what was not yet in place"
             )
             return None
-        if any(storage_kind(file) == ".db3" and set(str(file)) & set(NOT_IN_ADDRESSES) for file in files):
+        if any(storage_kind(file) == ".db3" and not _has_plain_address(file) for file in files):
             return None
         # Truncated files fail in the reader, YAML, SQLite or struct, each in its own way.
         try:
@@ -179,6 +179,13 @@ def is_bag(path: Path) -> bool:
     if path.is_dir():
         return (path / "metadata.yaml").exists() or any(storage_kind(file) in BAG_SUFFIXES for file in path.iterdir())
     return storage_kind(path) in BAG_SUFFIXES
+
+
+def _has_plain_address(file: Path) -> bool:
+    try:
+        return not set(NOT_IN_ADDRESSES) & set(str(file.absolute())) and bool(str(file.absolute()).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _stored(message: Any) -> tuple[bytes, str]:

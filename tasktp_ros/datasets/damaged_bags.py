@@ -61,15 +61,17 @@ def read_damaged(file: Path, problems: list[str]) -> Iterator[StoredMessage]:
     read = {".mcap": _read_mcap, ".db3": _read_sqlite}.get(storage_kind(file))
     if read is None:
         raise DataError(f"{file} cannot be read as a damaged bag: expected a .mcap or .db3 file")
-    with contextlib.ExitStack() as stack:
-        if file.suffix.lower() == ".zstd":
-            file = _unpacked_file(file, Path(stack.enter_context(tempfile.TemporaryDirectory())), problems)
-        for stored in read(file, problems):
-            yield (
-                stored
-                if not stored.record.startswith(ZSTD_MARK)
-                else replace(stored, record=_unpack_zstd(stored.record))
-            )
+    if file.suffix.lower() == ".zstd":
+        with tempfile.TemporaryDirectory() as folder:
+            unpacked = _unpacked_file(file, Path(folder), problems)
+            try:
+                yield from read_damaged(unpacked, problems)
+            except DataError as error:
+                raise DataError(str(error).replace(str(unpacked), str(file))) from error
+        return
+    for stored in read(file, problems):
+        packed = stored.record.startswith(ZSTD_MARK)
+        yield replace(stored, record=_unpack_zstd(stored.record)) if packed else stored
 
 
 def _unpacked_file(file: Path, folder: Path, problems: list[str]) -> Path:

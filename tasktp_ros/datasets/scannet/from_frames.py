@@ -50,7 +50,10 @@ def write_recording(source: FrameSource, path: Path) -> dict[str, Any]:
             counts["depth"] += depth is not None
             counts["poses"] += pose is not None
             writer.write(
-                colour, np.zeros(depth_size, np.uint16) if depth is None else depth, pose, frame.stamp_ns // 1000
+                colour,
+                np.zeros(depth_size, np.uint16) if depth is None else depth,
+                pose,
+                max(0, frame.stamp_ns // 1000),
             )
             counts["frames"] += 1
             frame = next(frames, None)
