@@ -25,5 +25,9 @@ class PictureError(DataError, InputError):
     """A picture or camera message whose pixels cannot be read."""
 
 
+class ProcessError(TaskTPError):
+    """A process of ours that ended when it should not have."""
+
+
 class TrainingError(TaskTPError):
     """A training that had to stop: a loss that is not finite, or someone asked; the last checkpoint is whole."""

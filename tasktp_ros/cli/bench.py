@@ -1,10 +1,10 @@
 """Time the stages of a network beside the dense model and torchvision's Mask R-CNN, and count their GFLOPs."""
 
 import argparse
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasktp_ros.cli import options
+from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,36 +28,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp bench`."""
     parser.add_argument("--size", default="nano", help="nano, deit_tiny, deit_small or deit_base (default: nano)")
     parser.add_argument("--method", default="tasktp", help="token reduction method to compare with dense")
-    parser.add_argument("--image", default="480x640", metavar="HxW", help="size of the image in px (default: 480x640)")
-    parser.add_argument("--input", metavar="SHORTxLONG", help="sides in px that it is scaled to (default: the size's)")
-    parser.add_argument("--keep", type=float, nargs="+", default=[1.0, 0.5, 0.25, 0.1], metavar="SHARE",
+    parser.add_argument("--image", type=options.sides, default=(480, 640), metavar="HxW",
+                        help="size of the image in px (default: 480x640)")  # fmt: skip
+    parser.add_argument("--input", type=options.sides, metavar="SHORTxLONG",
+                        help="sides in px that it is scaled to (default: the size's)")  # fmt: skip
+    parser.add_argument("--keep", type=options.share, nargs="+", default=[1.0, 0.5, 0.25, 0.1], metavar="SHARE",
                         help="shares of tokens to force the gates to (default: 1 0.5 0.25 0.1)")  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=20, help="counted frames per row (default: 20)")
-    parser.add_argument("--detections", type=int, default=20, help="detections of every row (default: 20)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    parser.add_argument("--rounds", type=options.whole(1), default=20, help="counted frames per row (default: 20)")
+    parser.add_argument("--detections", type=options.whole(0, 1000), default=20, help="of every row (default: 20)")
+    parser.add_argument("--device", type=options.device, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="default: auto")
+    parser.add_argument("--threads", type=options.threads, help="CPU threads (default: torch's)")
     parser.add_argument("--no-peer", action="store_true", help="leave torchvision's Mask R-CNN out")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--output", type=Path, help="also write the JSON with machine and command to this file")
+    parser.add_argument("--output", type=options.file, help="also write the JSON with machine and command to this file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; see `tasktp bench --help`."""
-    height, width = sides("--image", arguments.image)
-    input_size = sides("--input", arguments.input) if arguments.input else None
-    if arguments.rounds < 1 or not all(0.0 <= share <= 1.0 for share in arguments.keep):
-        raise InputError("--rounds must be at least 1 and every --keep share between 0 and 1")
     import numpy as np
     import torch
     from tqdm import tqdm
 
-    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.speed import as_records, measure_speed
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    image = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (*arguments.image, 3), dtype=np.uint8)
     try:
         with tqdm(total=arguments.rounds, desc="rounds", disable=None, leave=False) as progress:
             rows, device, precision = measure_speed(
@@ -70,17 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.precision,
                 arguments.detections,
                 not arguments.no_peer,
-                input_size,
+                arguments.input,
                 lambda: progress.update(),
             )
     except ValueError as error:
         raise InputError(str(error)) from error
-    setting = {"size": arguments.size, "image": [height, width], "input": input_size, "device": device, "precision": precision,
+    setting = {"size": arguments.size, "image": list(arguments.image), "input": arguments.input, "device": device, "precision": precision,
                "threads": torch.get_num_threads(), "rounds": arguments.rounds}  # fmt: skip
     report = provenance() | {"setting": setting, "rows": as_records(rows)}
-    if arguments.output:
-        write_results(arguments.output, report)
-    print(json.dumps(report, indent=1) if arguments.json else table(rows, setting))
+    hand_over(report, lambda: table(rows, setting), as_json=arguments.json, files=(arguments.output,))
     return 0
 
 
@@ -114,11 +110,3 @@ def table(rows: "list[SpeedRow]", setting: dict) -> str:
 def _cell(values: dict[str, float], stages: tuple[str, ...]) -> str:
     present = [values[stage] for stage in stages if stage in values]
     return f"{sum(present):7.2f}" if present else "      -"
-
-
-def sides(option: str, text: str) -> tuple[int, int]:
-    """Parse "480x640" as height and width px; `option` is named when it is not that."""
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise InputError(f"{option} must be two sides in px, such as 480x640, got {text!r}")
-    return int(parts[0]), int(parts[1])

@@ -1,11 +1,15 @@
 """Turn a ScanNet recording, an RGB-D folder, images, a video or a bag into a rosbag2 or a .sens recording."""
 
 import argparse
+import errno
 import json
+import sqlite3
 import sys
 import time
-from pathlib import Path
 from typing import Any
+
+from tasktp_ros.cli import options
+from tasktp_ros.files import readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,9 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", help=".sens file or scan folder, RGB-D folder (color/ depth/ poses.txt K.txt), images, video or bag"
     )
-    parser.add_argument("destination", help="rosbag2 folder, or .sens file, to write; must not exist yet")
     parser.add_argument(
-        "--rate", type=float, help="Hz of the stamps (default: 30 for .sens, 5 for folders, a video's own)"
+        "destination", type=options.new_place, help="rosbag2 folder, or .sens file, to write; must not exist yet"
+    )
+    parser.add_argument(
+        "--rate",
+        type=options.number(0.001, 1000),
+        help="Hz of the stamps (default: 30 for .sens, 5 for folders, a video's own)",
     )
     parser.add_argument("--format", choices=("mcap", "sqlite3"), default="mcap", help="storage of the bag")
     parser.add_argument("--raw", action="store_true", help="store decoded rgb8 images instead of JPEG (bags only)")
@@ -26,23 +34,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert and print what was written."""
     from tasktp_ros.datasets.frames import open_source
-    from tasktp_ros.errors import DataError
 
     started = time.monotonic()
-    destination = Path(arguments.destination).expanduser()
+    destination = arguments.destination
     with open_source(arguments.source, topic=arguments.topic, rate=arguments.rate) as source:
         if destination.suffix == ".sens":
             from tasktp_ros.datasets.scannet.from_frames import write_recording
 
-            if destination.exists():
-                raise DataError(f"{destination} exists already: remove it or choose another name")
             summary = write_recording(source, destination) | {"format": "sens"}
         else:
             from tasktp_ros.datasets.bags import BagWriter
             from tasktp_ros.datasets.to_bag import write_bag
 
-            with BagWriter(destination, arguments.format) as writer:
-                summary = write_bag(source, writer, raw=arguments.raw)
+            try:
+                with BagWriter(destination, arguments.format) as writer:
+                    summary = write_bag(source, writer, raw=arguments.raw)
+            except OSError as error:
+                error.filename = error.filename or (str(destination) if error.errno == errno.ENOSPC else None)
+                raise
+            except sqlite3.Error as error:
+                raise OSError(f"{readable(destination)} cannot be written: {error}") from error
             summary["format"] = arguments.format
     files = [destination] if destination.is_file() else list(destination.iterdir())
     summary |= {"destination": str(destination), "bytes": sum(file.stat().st_size for file in files)}

@@ -5,17 +5,16 @@ import importlib.util
 import json
 import os
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from tasktp_ros.cli import options
+from tasktp_ros.cli.output import hand_over
 from tasktp_ros.datasets.sample import SAMPLE
+from tasktp_ros.files import readable
 from tasktp_ros.runtime.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 FIRST_RESULT_SECONDS = 90.0
 STALL_SECONDS = 30.0
 FRAME_SECONDS = 20.0  # the player's patience with one frame, pictures and changes of task included
+UNUSABLE_SECONDS = FRAME_SECONDS + 2.0  # of complaints without a result: more than one frame is at fault
 CONNECT_SECONDS = 1.5  # until senders know this reader, too
 TASK_SECONDS = 5.0  # until a goal is in force
 PICTURE_SECONDS = 4.0  # a part of a picture that is lost on the way is sent again only after seconds
@@ -32,6 +32,8 @@ PICTURE_TRIES = 3
 PICTURE_FROM, PICTURE_LATEST = 0.2, 0.7  # of a task: a frame with something on it, or else any
 SHOWN_SCORE = 0.35  # rooms-nano's balance of precision (0.57) and recall (0.45) on its validation images
 UNTRAINED = "untrained"
+PAGE, NUMBERS = "index.html", "demo.json"
+MOST_PROBLEMS = 5
 UNKNOWN_LENGTH = 60  # frames assumed where a source does not say how many it has
 
 
@@ -59,39 +61,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source", help="rosbag2, folder of images or video (default: the sample that comes with the package)"
     )
     parser.add_argument("--topic", help="which image topic of a bag with several")
-    parser.add_argument("--output", default="demo", help="folder for page, numbers and logs (default: demo)")
+    parser.add_argument(
+        "--output", type=options.folder, default="demo", help="folder for page, numbers and logs (default: demo)"
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="shipped model or .safetensors path")
-    parser.add_argument("--frames", type=int, default=0, help="frames to play at most (default: all)")
-    parser.add_argument("--results", help="also write the numbers, with machine and commit, to this file")
+    parser.add_argument("--frames", type=options.whole(0), default=0, help="frames to play at most (default: all)")
+    parser.add_argument(
+        "--results", type=options.file, help="also write the numbers, with machine and commit, to this file"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play, measure, write the page; 0 done, 1 a node failed, 2 bad input."""
+    """Play, measure, write the page; 0 done, 1 frames were lost, and errors as every command."""
     from tasktp_ros.errors import DataError
-    from tasktp_ros.evaluation.processes import Nodes, ProcessError, own_graph
+    from tasktp_ros.evaluation.processes import Nodes, own_graph, parameter_value
 
     missing = [name for name in ("rclpy", "vision_msgs", "tasktp_ros.msg") if not _installed(name)]
     if missing:
         raise DataError(f"the demonstration needs ROS 2, but {', '.join(missing)} is not installed: run `make setup`")
-    if arguments.frames < 0:
-        raise DataError(f"--frames is {arguments.frames}: expected 0 (all) or more")
-    output = Path(arguments.output)
+    output = arguments.output.absolute()
+    _check_page(output)
+    source = Path(arguments.source).absolute() if arguments.source else SAMPLE
+    for word in (source, output, arguments.model, arguments.topic or ""):
+        parameter_value(word)
     os.environ.update(own_graph())
     started = time.monotonic()
-    with _signals_as_interrupt():
-        try:
-            with Nodes(output / "logs") as nodes:
-                report, pictures = _play(arguments, nodes, output)
-        except ProcessError as error:
-            print(f"tasktp demo: {error}", file=sys.stderr)
-            return 1
-        _write(arguments, output, report, pictures, started)
+    with Nodes(output / "logs") as nodes:
+        report, pictures = _play(arguments, nodes, source, output)
+    _write(arguments, output, report, pictures, started)
     lost = report["player"]["lost"]
     return 0 if not lost else 1
 
 
-def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[dict[str, Any], dict[str, "Picture"]]:
+def _check_page(output: Path) -> None:
+    """Refuse to replace a page that is not a demonstration's."""
+    from tasktp_ros.errors import InputError
+
+    if (output / PAGE).exists() and not (output / NUMBERS).exists():
+        raise InputError(
+            f"{readable(output / PAGE)} is not the page of a demonstration: choose another folder by --output"
+        )
+
+
+def _play(
+    arguments: argparse.Namespace, nodes: "Nodes", source: Path, output: Path
+) -> tuple[dict[str, Any], dict[str, "Picture"]]:
     from tqdm import tqdm
 
     from tasktp_ros.nodes.demo_observer import PACE_TOPIC, DemoObserver
@@ -100,7 +115,7 @@ def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[
     card = open_model(arguments.model)[1]
     perception: dict[str, object] = {"autostart": True, "model": arguments.model}
     perception |= {"score_threshold": SHOWN_SCORE} if card.trained else {"score_threshold": 0.0, "max_detections": 6}
-    source, count = _look_into(Path(arguments.source) if arguments.source else SAMPLE, arguments.topic)
+    count = _frames_of(source, arguments.topic)
     nodes.start("perception", perception)
     nodes.start("task_manager", {"autostart": True, "vocabulary": card.vocabulary_name})
     count = min(count, arguments.frames) if arguments.frames else count
@@ -113,7 +128,7 @@ def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[
             "player",
             {
                 "source": source,
-                "source_topic": arguments.topic or '""',
+                "source_topic": arguments.topic or "",
                 "stop_after": arguments.frames,
                 "stamps": "now",
                 "results": PACE_TOPIC,
@@ -125,7 +140,7 @@ def _play(arguments: argparse.Namespace, nodes: "Nodes", output: Path) -> tuple[
         )
         with tqdm(total=count, unit="frame", file=sys.stderr, disable=None) as progress:
             pictures = _watch(observer, nodes, count, progress)
-        return _report(observer, json.loads(summary.read_text()), source), pictures
+        return _report(observer, json.loads(summary.read_text()), source, nodes.complaints("perception")), pictures
     finally:
         observer.close()
 
@@ -163,16 +178,22 @@ def _next_frame(observer: "DemoObserver", nodes: "Nodes", seen: int, count: int)
 
     Raises:
         ProcessError: another node has ended, or nothing comes any more.
+        DataError: perception says of one frame after another why it cannot use it.
     """
-    from tasktp_ros.evaluation.processes import ProcessError
+    from tasktp_ros.errors import DataError, ProcessError
 
     patience = STALL_SECONDS if seen else FIRST_RESULT_SECONDS
     deadline = time.monotonic() + patience
+    complained: float | None = None
     while nodes.ended("player") is None:
         nodes.check("perception", "task_manager")
         frame: FrameResult | None = observer.spin(0.1, observer.next_frame)
         if frame is not None:
             return frame
+        complaints = [] if seen else nodes.complaints("perception")
+        complained = complained or (time.monotonic() if complaints else None)
+        if complained and time.monotonic() > complained + UNUSABLE_SECONDS:
+            raise DataError(f"no frame was answered: {complaints[-1]}")
         if time.monotonic() > deadline:
             raise ProcessError(
                 f"no result for {patience:.0f} s after {seen} of {count} frames: "
@@ -183,7 +204,7 @@ def _next_frame(observer: "DemoObserver", nodes: "Nodes", seen: int, count: int)
 
 def _begin(observer: "DemoObserver", nodes: "Nodes") -> None:
     """Send the first goal once perception is there and the task manager is active, which its first task shows."""
-    from tasktp_ros.evaluation.processes import ProcessError
+    from tasktp_ros.errors import ProcessError
 
     deadline = time.monotonic() + FIRST_RESULT_SECONDS
     while observer.task_id is None or not observer.connected():
@@ -207,28 +228,32 @@ def _change_task(observer: "DemoObserver", number: int) -> None:
     observer.spin(SETTLE_SECONDS)
 
 
-def _look_into(path: Path, topic: str | None) -> tuple[str, int]:
-    """A source that can be opened, and how many frames it has."""
+def _frames_of(path: Path, topic: str | None) -> int:
+    """How many frames a source that can be opened has."""
     from tasktp_ros.datasets.frames import open_source
 
     with open_source(path, topic=topic) as source:
-        return str(path.absolute()), source.length or UNKNOWN_LENGTH
+        return source.length or UNKNOWN_LENGTH
 
 
-def _report(observer: "DemoObserver", player: dict[str, Any], source: str) -> dict[str, Any]:
+def _report(observer: "DemoObserver", player: dict[str, Any], source: Path, complaints: list[str]) -> dict[str, Any]:
     from tasktp_ros.errors import DataError
     from tasktp_ros.evaluation.demo_report import summarise
 
     complete = (frame for frame in observer.frames if frame.complete)
     frames = sorted(complete, key=lambda frame: frame.stamp_ns)
+    problems = [*player["problems"], *complaints]
     if not frames:
-        raise DataError(f"no frame of {source} was answered: {'; '.join(player['problems']) or 'nothing arrived'}")
+        raise DataError(
+            f"no frame of {source} was answered: {'; '.join(problems[:MOST_PROBLEMS]) or 'nothing arrived'}"
+        )
     report = summarise(frames, [(task.goal_id, task.title) for task in TASKS])
     for task, entry in zip(TASKS, report["tasks"], strict=True):
         entry["goal"] = task.text
-    player["source"] = Path(source).name
+    player["source"] = source.name
     return {
-        "source": Path(source).name,
+        "source": source.name,
+        "problems": problems,
         "model": frames[-1].model,
         "untrained": UNTRAINED in frames[-1].model,
         "player": player,
@@ -241,22 +266,17 @@ def _write(
 ) -> None:
     from tasktp_ros.evaluation.demo_page import write_page
     from tasktp_ros.evaluation.demo_report import table
-    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.results import provenance
 
     report["wall_seconds"] = round(time.monotonic() - started, 1)
-    command = shlex.join(["tasktp", *sys.argv[1:]])
+    command = shlex.join(["tasktp", *map(readable, sys.argv[1:])])
     report = {**provenance(), "command": command, **report}
-    page = write_page(output / "index.html", report, pictures)
-    write_results(output / "demo.json", report)
-    if arguments.results:
-        write_results(arguments.results, report)
-    for problem in report["player"]["problems"]:
+    for problem in report["problems"][:MOST_PROBLEMS]:
         print(f"tasktp demo: {problem}", file=sys.stderr)
-    if arguments.json:
-        print(json.dumps(report, indent=1))
-        return
-    print(table(report))
-    print(f"page: {page}")
+    hand_over(report, lambda: table(report), as_json=arguments.json, files=(output / NUMBERS, arguments.results))
+    page = write_page(output / PAGE, report, pictures)
+    if not arguments.json:
+        print(f"page: {page}")
 
 
 def _installed(name: str) -> bool:
@@ -264,17 +284,3 @@ def _installed(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
-
-
-@contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the demonstration like Ctrl-C, so that its children are put away."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

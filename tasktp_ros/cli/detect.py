@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasktp_ros.cli import options
+from tasktp_ros.files import readable
 from tasktp_ros.runtime.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -18,11 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, help="JPEG or PNG file")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="shipped name or .safetensors file")
     parser.add_argument("--task", nargs="+", metavar="NAME", help="categories to look for (default: all)")
-    parser.add_argument("--score", type=float, default=0.5, help="detections score more than this (default: 0.5)")
-    parser.add_argument("--threshold", type=float, default=0.5, help="tokens score more than this to be kept")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
-    parser.add_argument("--draw", type=Path, metavar="FILE", help="write the image with boxes, masks and kept tokens")
+    parser.add_argument(
+        "--score", type=options.share, default=0.5, help="detections score more than this (default: 0.5)"
+    )
+    parser.add_argument("--threshold", type=options.share, default=0.5, help="tokens score more than this to be kept")
+    parser.add_argument("--device", type=options.device, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="default: auto")
+    parser.add_argument(
+        "--draw", type=options.picture(), metavar="FILE", help="write the image with boxes, masks and kept tokens"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
 
 
@@ -39,17 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
     detector.set_task(arguments.task, threshold=arguments.threshold)
     detector.score_threshold = arguments.score
     found = detector.detect(image)
-    if arguments.draw:
-        write_picture(arguments.draw, draw_overlay(image, found))
     if arguments.json:
         rows = zip(found.names, found.scores.tolist(), found.boxes.tolist(), strict=True)
         objects = [{"name": name, "score": score, "box": box} for name, score, box in rows]
         print(json.dumps({"model": detector.label, "kept": found.kept, "timings": found.timings, "objects": objects}))
-        return 0
-    print(f"{detector.label}: {len(found)} found, {found.timings['total']:.0f} ms, kept tokens "
-          + " ".join(f"{share:.0%}" for share in found.kept))  # fmt: skip
-    for name, score, (left, top, right, bottom) in zip(found.names, found.scores, found.boxes, strict=True):
-        print(f"{score:.2f}  {name:<16} {left:6.0f} {top:6.0f} {right:6.0f} {bottom:6.0f}")
+    else:
+        print(f"{detector.label}: {len(found)} found, {found.timings['total']:.0f} ms, kept tokens "
+              + " ".join(f"{share:.0%}" for share in found.kept))  # fmt: skip
+        for name, score, (left, top, right, bottom) in zip(found.names, found.scores, found.boxes, strict=True):
+            print(f"{score:.2f}  {name:<16} {left:6.0f} {top:6.0f} {right:6.0f} {bottom:6.0f}")
+    if arguments.draw:
+        write_picture(arguments.draw, draw_overlay(image, found))
     return 0
 
 
@@ -64,6 +70,6 @@ def read_image(path: Path) -> "NDArray[np.uint8]":
     stored = read_bytes(path)
     pixels = decode_picture(stored, str(path))
     if orientation(stored) != 1:
-        print(f"{path} has an orientation tag, which is not followed: its pixels are taken as stored (to turn the file for "
+        print(f"{readable(path)} has an orientation tag, which is not followed: its pixels are taken as stored (to turn the file for "
               "good: mogrify -auto-orient)", file=sys.stderr)  # fmt: skip
     return pixels

@@ -1,11 +1,12 @@
 """Measure box and mask AP on category subsets, with the kept tokens beside it, against the dense model."""
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tasktp_ros.cli import options
+from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError
 
 
@@ -15,51 +16,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dense", default="", help="dense model to compare with")
     parser.add_argument("--data", type=Path, required=True, help="data set in COCO's layout")
     parser.add_argument("--split", default="val", help="default: val")
-    parser.add_argument("--subsets", nargs="+", default=["1", "10", "40", "all"], metavar="SIZE",
+    parser.add_argument("--subsets", type=subset_size, nargs="+", default=["1", "10", "40", "all"], metavar="SIZE",
                         help="sizes of the category sets (default: 1 10 40 all; sizes the vocabulary lacks are left out)")  # fmt: skip
-    parser.add_argument("--sets", type=int, default=5, help="sets of each size (default: 5)")
-    parser.add_argument("--seed", type=int, default=0, help="of the sets (default: 0)")
+    parser.add_argument("--sets", type=options.whole(1), default=5, help="sets of each size (default: 5)")
+    parser.add_argument("--seed", type=options.seed, default=0, help="of the sets (default: 0)")
     parser.add_argument(
-        "--images", type=int, default=1_000_000, help="use at most so many, evenly spread (default: all)"
+        "--images", type=options.whole(1), default=1_000_000, help="use at most so many, evenly spread (default: all)"
     )
-    parser.add_argument("--sweep", type=float, nargs="*", default=[], metavar="THRESHOLD",
+    parser.add_argument("--sweep", type=options.inner_share, nargs="*", default=[], metavar="THRESHOLD",
                         help="also with these gate thresholds, on the first set of each size (figure 2 of the paper)")  # fmt: skip
-    parser.add_argument("--early-stop", type=float, metavar="PROBABILITY",
+    parser.add_argument("--early-stop", type=options.inner_share, metavar="PROBABILITY",
                         help="the model leaves an image where a gate sees no tokens of the task with at least this probability")  # fmt: skip
     parser.add_argument("--sparse-extractors", action="store_true",
                         help="the model's adapter works around kept tokens only")  # fmt: skip
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
-    parser.add_argument("--parts", type=Path, help="keep finished passes in this folder and go on from them (default: with "
+    parser.add_argument("--workers", type=options.workers, default=2, help="processes (default: 2)")
+    parser.add_argument("--device", type=options.device, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="default: auto")
+    parser.add_argument("--parts", type=options.folder, help="keep finished passes in this folder and go on from them (default: with "
                         "--output, a folder beside it until the report is written)")  # fmt: skip
-    parser.add_argument("--output", type=Path, help="write the report with machine and command to this file")
+    parser.add_argument("--output", type=options.file, help="write the report with machine and command to this file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def subset_size(text: str) -> str:
+    """A whole number of at least 1, or "all"; as text."""
+    try:
+        return text if text == "all" else str(options.whole(1)(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"must be numbers or all; a number {error}") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate; see `tasktp eval --help`."""
-    if min(arguments.sets, arguments.images, arguments.workers) < 1:
-        raise InputError("--sets, --images and --workers must be at least 1")
-    if not all(0.0 < threshold < 1.0 for threshold in arguments.sweep):
-        raise InputError("every --sweep threshold must be between 0 and 1 (both excluded)")
-    if arguments.early_stop is not None and not 0.0 < arguments.early_stop < 1.0:
-        raise InputError("--early-stop must be between 0 and 1 (both excluded)")
     from tqdm import tqdm
 
-    from tasktp_ros.datasets.coco import CocoDataset
-    from tasktp_ros.evaluation.accuracy import Job, Plan, run_jobs, stamped
+    from tasktp_ros.evaluation.accuracy import Job, Plan, open_known, run_jobs, stamped
     from tasktp_ros.evaluation.accuracy_report import build_report
     from tasktp_ros.evaluation.detect_set import MOST_DETECTIONS, SCORE_THRESHOLD
     from tasktp_ros.evaluation.parts import kept_parts
-    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.runtime.models import open_model
 
     network, card = open_model(arguments.model)
     gated = bool(network.backbone.reducer.gated_blocks())
     if not gated and (arguments.sweep or arguments.early_stop or arguments.sparse_extractors):
         raise InputError(f"--sweep, --early-stop and --sparse-extractors need gates, and {arguments.model} has none")
-    dataset = CocoDataset.open(arguments.data, arguments.split, card.vocabulary)
+    dataset = open_known(arguments.data, arguments.split, card.vocabulary)
+    lacking = [name for name in card.vocabulary if name not in dataset.vocabulary]
     if not len(dataset):
         raise InputError(f"{dataset.file} has no images to evaluate on")
     if arguments.dense and open_model(arguments.dense)[1].vocabulary != card.vocabulary:
@@ -69,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
                          precision=arguments.precision))  # fmt: skip
     dense = stamped(replace(method, model=arguments.dense)) if arguments.dense else None
     method = replace(method, early_stop=arguments.early_stop, sparse_extractors=arguments.sparse_extractors)
-    plan = Plan(method, dense, _subsets(arguments, card.vocabulary), tuple(arguments.sweep), gated)
-    jobs = plan.jobs(len(card.vocabulary))
+    subsets = _subsets(arguments, dataset.vocabulary)
+    plan = Plan(method, dense, subsets, dataset.vocabulary, len(card.vocabulary), tuple(arguments.sweep), gated)
+    jobs = plan.jobs()
     with kept_parts(arguments.parts, arguments.output) as parts:
         with tqdm(total=len(set(jobs)) * images, unit="image", desc="evaluate", disable=None, leave=False) as bar:
             for _ in run_jobs(jobs, parts, arguments.workers):
@@ -78,13 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
         report = build_report(plan, dataset, parts)
         report = provenance() | {"model": card.name, "method": card.method, "dense": arguments.dense,
                                  "data": arguments.data.name, "split": arguments.split, "seed": arguments.seed,
+                                 "not_in_the_data": lacking,
                                  "setting": {"workers": arguments.workers, "device": arguments.device,
                                              "precision": arguments.precision, "score_threshold": SCORE_THRESHOLD,
                                              "max_detections": MOST_DETECTIONS, "early_stop": arguments.early_stop,
                                              "sparse_extractors": arguments.sparse_extractors}} | report  # fmt: skip
-        if arguments.output:
-            write_results(arguments.output, report)
-    print(json.dumps(report, indent=1) if arguments.json else table(report))
+        hand_over(report, lambda: table(report), as_json=arguments.json, files=(arguments.output,))
     return 0
 
 
@@ -93,8 +96,6 @@ def _subsets(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> dict
 
     found = {}
     for size in arguments.subsets:
-        if size != "all" and (not size.isdigit() or int(size) < 1):
-            raise InputError(f"--subsets must be numbers or all, got {size!r}")
         count = len(vocabulary) if size == "all" else int(size)
         if size == "all" or count < len(vocabulary):
             found[size] = draw_subsets(vocabulary, count, arguments.sets, arguments.seed)
@@ -105,8 +106,14 @@ def _subsets(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> dict
 
 def table(report: dict[str, Any]) -> str:
     """Means per size as text."""
-    lines = [f"{report['model']} ({report['method']}) on {report['images']} images of {report['data']} {report['split']}", "",
-             f"{'categories':>10}  {'model':16} {'box AP':>7} {'AP50':>6} {'mask AP':>8} {'kept':>6} {'with':>6} {'without':>8} "
+    lines = [
+        f"{report['model']} ({report['method']}) on {report['images']} images of {report['data']} {report['split']}"
+    ]
+    if lacking := report["not_in_the_data"]:
+        known = len(report["vocabulary"])
+        lines.append(f"evaluated on {known} of the model's {known + len(lacking)} categories; the data set has no "
+                     f"{', '.join(lacking)}")  # fmt: skip
+    lines += ["", f"{'categories':>10}  {'model':16} {'box AP':>7} {'AP50':>6} {'mask AP':>8} {'kept':>6} {'with':>6} {'without':>8} "
              f"{'wrong':>6} {'GFLOPs':>7} {'ms':>6}"]  # fmt: skip
     for size, means in report["means"].items():
         for contender, title in (

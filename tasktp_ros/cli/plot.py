@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tasktp_ros.errors import InputError
+from tasktp_ros.cli import options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,15 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='category sets, such as "cup,bowl" couch; all = everything',
     )
     for kind in (training, sweep, tokens):
-        kind.add_argument("output", type=Path, help="picture to write; its ending chooses the format")
+        kind.add_argument(
+            "output", type=options.picture(options.FIGURES), help="picture to write; its ending chooses the format"
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw; see `tasktp plot --help`."""
     from tasktp_ros.evaluation import plots
 
-    if not arguments.output.parent.is_dir():
-        raise InputError(f"cannot write {arguments.output}: folder {arguments.output.parent} does not exist")
     if arguments.kind == "training":
         plots.plot_training(arguments.source, arguments.output)
     elif arguments.kind == "sweep":

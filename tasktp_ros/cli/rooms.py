@@ -3,46 +3,45 @@
 import argparse
 import json
 import time
-from pathlib import Path
 
-from tasktp_ros.errors import InputError
+from tasktp_ros.cli import options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp rooms`."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
     images = kinds.add_parser("images", help="single pictures with boxes and masks, COCO layout")
-    images.add_argument("folder", type=Path, help="where the set goes; run again to continue or to enlarge it")
-    images.add_argument("--split", default="train", help="train, val or test: never the same flats (default: train)")
-    images.add_argument("--count", type=int, default=1000, help="pictures (default: 1000)")
+    images.add_argument(
+        "folder", type=options.folder, help="where the set goes; run again to continue or to enlarge it"
+    )
+    images.add_argument("--split", choices=("train", "val", "test"), default="train",
+                        help="never the same flats (default: train)")  # fmt: skip
+    images.add_argument("--count", type=options.whole(1), default=1000, help="pictures (default: 1000)")
     walks = kinds.add_parser("walks", help="drives through flats: colour, depth, poses, labels, ScanNet layout")
-    walks.add_argument("folder", type=Path, help="where the scans go; run again to continue")
-    walks.add_argument("--count", type=int, default=30, help="walks (default: 30)")
-    walks.add_argument("--frames", type=int, default=300, help="frames of each, 30 per second (default: 300)")
+    walks.add_argument("folder", type=options.folder, help="where the scans go; run again to continue")
+    walks.add_argument("--count", type=options.whole(1, 9999), default=30, help="walks (default: 30)")
+    walks.add_argument(
+        "--frames", type=options.whole(1), default=300, help="frames of each, 30 per second (default: 300)"
+    )
     for kind in (images, walks):
         _add_common(kind)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--size", default="480x640", metavar="HxW", help="px (default: 480x640)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same rooms (default: 0)")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument("--size", type=options.sides, default=(480, 640), metavar="HxW", help="px (default: 480x640)")
+    parser.add_argument("--seed", type=options.seed, default=0, help="same seed, same rooms (default: 0)")
+    parser.add_argument("--workers", type=options.workers, default=2, help="processes (default: 2)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Render; see `tasktp rooms --help`."""
-    from tasktp_ros.cli.bench import sides
     from tasktp_ros.datasets.rooms.images import ImageSet, write_image_set
     from tasktp_ros.datasets.rooms.walks import WalkSet, write_walks
 
-    height, width = sides("--size", arguments.size)
-    if arguments.count < 1 or arguments.workers < 1 or arguments.seed < 0:
-        raise InputError("--count and --workers must be at least 1, and --seed not negative")
+    height, width = arguments.size
     started = time.perf_counter()
     if arguments.kind == "walks":
-        if arguments.frames < 1:
-            raise InputError("--frames must be at least 1")
         walks = WalkSet(arguments.folder, arguments.count, arguments.frames, height, width, arguments.seed)
         report = write_walks(walks, arguments.workers)
         summary = f"{report['scans']} scans with {report['frames']} frames in {report['folder']}"

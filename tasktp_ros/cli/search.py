@@ -1,10 +1,11 @@
 """Search for objects along recorded walks: images and milliseconds until each is found, method beside method."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasktp_ros.cli import options
+from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError
 from tasktp_ros.runtime.default import EARLY_STOP
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a shipped name or a .safetensors file; again for each further model. The first is compared with. "
                         "A dense model runs twice: with all categories, and restricted to the searched one "
                         f"(default: {', '.join(DEFAULT_MODELS)})")  # fmt: skip
-    parser.add_argument("--early-stop", type=float, nargs="?", const=EARLY_STOP, metavar="PROBABILITY",
+    parser.add_argument("--early-stop", type=options.inner_share, nargs="?", const=EARLY_STOP, metavar="PROBABILITY",
                         help="also run each tasktp model so that it leaves an image where a gate sees no tokens of the task with "
                         f"at least this probability ({EARLY_STOP})")  # fmt: skip
     parser.add_argument("--sparse-extractors", action="store_true",
@@ -35,15 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "also both together")  # fmt: skip
     parser.add_argument("--split", default="", metavar="FILE", help="list of scans in DATA (default: all scans)")
     parser.add_argument("--queries", type=Path, help="search for what this file says (default: draw)")
-    parser.add_argument("--write-queries", type=Path, help="write what was drawn to this file")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="default: 0 1 2 3 4")
-    parser.add_argument("--count", type=int, default=20, help="searches per seed (default: 20)")
+    parser.add_argument("--write-queries", type=options.file, help="write what was drawn to this file")
+    parser.add_argument("--seeds", type=options.seed, nargs="+", default=[0, 1, 2, 3, 4], help="default: 0 1 2 3 4")
+    parser.add_argument("--count", type=options.whole(1), default=20, help="searches per seed (default: 20)")
     parser.add_argument(
-        "--repeats", type=int, default=3, help="detections per image, of which the median counts (default: 3)"
+        "--repeats",
+        type=options.whole(1, 1000),
+        default=3,
+        help="detections per image, of which the median counts (default: 3)",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all cores but one)")
+    parser.add_argument("--device", type=options.device, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="default: auto")
+    parser.add_argument("--threads", type=options.threads, default=0, help="CPU threads (default: all cores but one)")
     parser.add_argument(
         "--criterion", choices=("verified", "claimed", "lenient"), default="verified", help="of the table"
     )
@@ -52,11 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--times", nargs="+", metavar="CATEGORY",
                         help="only time the search for these along DATA, any recording without labels (folder, bag, video, .sens)")  # fmt: skip
     parser.add_argument(
-        "--logs", type=Path, default=Path("search_logs"), help="the nodes' logs of --ros (default: search_logs)"
+        "--logs",
+        type=options.folder,
+        default=Path("search_logs"),
+        help="the nodes' logs of --ros (default: search_logs)",
     )
-    parser.add_argument("--output", type=Path, help="write all numbers with machine and command to this file")
+    parser.add_argument("--output", type=options.file, help="write all numbers with machine and command to this file")
     parser.add_argument(
-        "--plot", type=Path, help="draw images until found, and images that missed the object, per search"
+        "--plot",
+        type=options.picture(options.FIGURES),
+        help="draw images until found, and images that missed the object, per search",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
@@ -65,15 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Search; see `tasktp search --help`."""
     from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
     from tasktp_ros.evaluation.parts import kept_parts
-    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.results import provenance
+    from tasktp_ros.evaluation.search.plots import plot_searches
     from tasktp_ros.evaluation.search.queries import write_queries
     from tasktp_ros.evaluation.search.report import over_seeds, seed_report, table
     from tasktp_ros.runtime.models import open_model
 
-    if min(arguments.count, arguments.repeats) < 1 or arguments.threads < 0:
-        raise InputError("--count and --repeats must be at least 1, --threads at least 0")
-    if arguments.early_stop is not None and not 0.0 < arguments.early_stop < 1.0:
-        raise InputError("--early-stop must be between 0 and 1 (both excluded)")
+    if arguments.plot:
+        import matplotlib.figure  # noqa: F401  (missing, it would be missed after the search)
     cards = {model: open_model(model)[1] for model in arguments.model or DEFAULT_MODELS}
     vocabulary, *others = sorted({card.vocabulary_name for card in cards.values()})
     if others:
@@ -99,13 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
                         "threads": arguments.threads},
             "searches": {str(seed): _searches(queries, steps[seed]) for seed, queries in drawn.items()},
         }  # fmt: skip
-        if arguments.output:
-            write_results(arguments.output, report)
+        hand_over(report, lambda: table(report, arguments.criterion), as_json=arguments.json, files=(arguments.output,))
     if arguments.plot:
-        from tasktp_ros.evaluation.search.plots import plot_searches
-
         plot_searches(report, arguments.plot)
-    print(json.dumps(report, indent=1) if arguments.json else table(report, arguments.criterion))
     return 0
 
 
@@ -218,7 +222,7 @@ def _searches(queries: "list[Query]", steps: Any) -> list[dict[str, Any]]:
 def _time(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: str) -> int:
     """Milliseconds per image along a recording without labels."""
     from tasktp_ros.datasets.frames import open_source
-    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.search.times import time_walk
     from tasktp_ros.tasks.vocabulary import VOCABULARIES, resolve_categories
 
@@ -226,24 +230,24 @@ def _time(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: str)
     with open_source(arguments.data) as source:
         report = time_walk(source, _methods(arguments, cards), categories, _settings(arguments))
     report = provenance() | {"data": arguments.data.name, "categories": list(categories)} | report
-    if arguments.output:
-        write_results(arguments.output, report)
-    if arguments.json:
-        print(json.dumps(report, indent=1))
-        return 0
-    print(f"{report['images']} images, one per three seconds, searched for {', '.join(categories)}; without labels nobody knows "
-          f"what is there\n\n{'method':<42}  ms/run   kept  claims")  # fmt: skip
+    hand_over(report, lambda: _times_table(report), as_json=arguments.json, files=(arguments.output,))
+    return 0
+
+
+def _times_table(report: dict[str, Any]) -> str:
+    lines = [f"{report['images']} images, one per three seconds, searched for {', '.join(report['categories'])}; without labels "
+             f"nobody knows what is there\n\n{'method':<42}  ms/run   kept  claims"]  # fmt: skip
     for label, row in report["rows"].items():
         kept = "-" if row["kept"] is None else f"{row['kept']:.0%}"
-        print(f"{label:<42}  {row['milliseconds_per_run']:6.1f}  {kept:>5}  {row['claims']:6}")
-    return 0
+        lines.append(f"{label:<42}  {row['milliseconds_per_run']:6.1f}  {kept:>5}  {row['claims']:6}")
+    return "\n".join(lines)
 
 
 def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: str) -> int:
     """One search by the last of the models, whose task is the target if it can make use of it."""
     from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
     from tasktp_ros.datasets.scannet.scan import open_scans
-    from tasktp_ros.evaluation.results import provenance, write_results
+    from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.search.ros import search_in_ros
     from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
@@ -269,16 +273,22 @@ def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any], vocabul
         scan, table, target, perception, vocabulary, card.method == "tasktp", arguments.criterion, arguments.logs
     )
     report = provenance() | {"data": arguments.data.name, "model": card.name} | found
-    if arguments.output:
-        write_results(arguments.output, report)
-    if arguments.json:
-        print(json.dumps(report, indent=1))
-        return 0
-    where = (
-        f"on image {found['runs']}, frame {found['located_frame']}"
-        if found["found"]
-        else f"not on {found['runs']} images"
+    hand_over(
+        report,
+        lambda: f"{target} in {name} by {card.name}: {_told(report)}",
+        as_json=arguments.json,
+        files=(arguments.output,),
     )
-    print(f"{target} in {name} by {card.name}: {where}, {found['false_alarms']} false alarms, {found['milliseconds']:.1f} ms "
-          f"detecting; image to detections between nodes {found['latency_milliseconds']['median']} ms (median)")  # fmt: skip
     return 0
+
+
+def _told(report: dict[str, Any]) -> str:
+    where = (
+        f"on image {report['runs']}, frame {report['located_frame']}"
+        if report["found"]
+        else f"not on {report['runs']} images"
+    )
+    return (
+        f"{where}, {report['false_alarms']} false alarms, {report['milliseconds']:.1f} ms detecting; image to detections "
+        f"between nodes {report['latency_milliseconds']['median']} ms (median)"
+    )

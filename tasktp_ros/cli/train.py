@@ -1,11 +1,14 @@
 """Train a model by a recipe, in stages that resume; run again with --resume after any stop."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasktp_ros.cli import options
 from tasktp_ros.errors import InputError
+from tasktp_ros.files import check_folder, check_utf8
 
 if TYPE_CHECKING:
     from tasktp_ros.training.recipes import Recipe
@@ -17,41 +20,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="print all recipes and their stages")
     parser.add_argument("--data", type=Path, help="data set in COCO's layout")
     parser.add_argument("--split", default="train", help="split to train on (default: train)")
-    parser.add_argument("--output", type=Path, help="folder for checkpoint, logs and model (default: runs/RECIPE)")
-    parser.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint")
+    parser.add_argument(
+        "--output", type=options.folder, help="folder for checkpoint, logs and model (default: runs/RECIPE)"
+    )
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint")
+    again.add_argument("--overwrite", action="store_true", help="replace what the folder holds of an earlier training")
     parser.add_argument(
         "--init", default="", metavar="MODEL", help="start from this model; none = from scratch (default: the recipe's)"
     )
     parser.add_argument("--freeze", choices=["detector"], help="train only the gates")
     parser.add_argument("--gates", help="released gate configuration: final or plain (default: the recipe's)")
-    parser.add_argument("--steps", type=int, help="at most so many steps per stage, to try it out")
-    parser.add_argument("--batch", type=int, help="images per step, over all processes (default: the stage's)")
-    parser.add_argument("--rate", type=float, help="peak learning rate (default: the stage's)")
-    parser.add_argument("--accumulate", type=int, default=1, help="parts a process cuts its batch into (default: 1)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--processes", type=int, default=1, help="GPUs, or CPU processes, per machine (default: 1)")
+    parser.add_argument("--steps", type=options.whole(1), help="at most so many steps per stage, to try it out")
     parser.add_argument(
-        "--machines", type=int, default=1, help="machines; start the same command on each with torchrun"
+        "--batch", type=options.whole(1, 65536), help="images per step, over all processes (default: the stage's)"
     )
     parser.add_argument(
-        "--precision", default="bf16-mixed", help="bf16-mixed, 16-mixed or 32-true (default: bf16-mixed)"
+        "--rate", type=options.number(0, 100, ends=False), help="peak learning rate (default: the stage's)"
     )
     parser.add_argument(
-        "--workers", type=int, default=1, help="data loading processes per training process (default: 1)"
+        "--accumulate", type=options.whole(1, 65536), default=1, help="parts a process cuts its batch into (default: 1)"
+    )
+    parser.add_argument("--seed", type=options.seed, default=0)
+    parser.add_argument("--device", type=options.kind_of_device, default="auto", help="auto, cpu or cuda")
+    parser.add_argument(
+        "--processes", type=options.whole(1, 1024), default=1, help="GPUs, or CPU processes, per machine (default: 1)"
     )
     parser.add_argument(
-        "--checkpoint-every", type=int, default=200, metavar="STEPS", help="also the most that is lost (default: 200)"
+        "--machines",
+        type=options.whole(1, 65536),
+        default=1,
+        help="machines; start the same command on each with torchrun",
+    )
+    parser.add_argument(
+        "--precision", choices=("bf16-mixed", "16-mixed", "32-true"), default="bf16-mixed", help="default: bf16-mixed"
+    )
+    parser.add_argument(
+        "--workers",
+        type=options.whole(0, 1024),
+        default=1,
+        help="data loading processes per training process (default: 1)",
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=options.whole(1),
+        default=200,
+        metavar="STEPS",
+        help="also the most that is lost (default: 200)",
     )
     parser.add_argument(
         "--check-every",
-        type=int,
+        type=options.whole(0),
         default=0,
         metavar="STEPS",
         help="measure AP this often (default: at the end of a stage)",
     )
     parser.add_argument(
-        "--check-images", type=int, default=200, help="validation images for that; 0 = never (default: 200)"
+        "--check-images",
+        type=options.whole(0),
+        default=200,
+        help="validation images for that; 0 = never (default: 200)",
     )
 
 
@@ -70,11 +98,16 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise InputError(f"training needs Lightning Fabric (pip install lightning-fabric): {error}") from error
     from tasktp_ros.training.run import train
+    from tasktp_ros.training.together import train_together
     from tasktp_ros.training.trainer import Run
 
-    if min(arguments.processes, arguments.machines, arguments.accumulate, arguments.checkpoint_every) < 1:
-        raise InputError("--processes, --machines, --accumulate and --checkpoint-every must be at least 1")
+    folder = arguments.output or Path("runs") / recipe.name
+    check_folder(folder)
+    check_utf8(folder, "the names of models")
+    _check_gpus(arguments.device, arguments.processes)
     together = arguments.processes * arguments.machines
+    if arguments.machines == 1 and arguments.processes > 1 and "LOCAL_RANK" not in os.environ:
+        return train_together(arguments.words, arguments.processes)
     fabric = Fabric(
         accelerator=arguments.device,
         devices=arguments.processes,
@@ -83,18 +116,28 @@ def run(arguments: argparse.Namespace) -> int:
         precision=arguments.precision,
     )
     settings = Run(
-        arguments.output or Path("runs") / recipe.name,
+        folder,
         seed=arguments.seed,
         checkpoint_every=arguments.checkpoint_every,
         evaluate_every=arguments.check_every,
         workers=arguments.workers,
         micro_batches=arguments.accumulate,
         resume=arguments.resume,
+        overwrite=arguments.overwrite,
     )
     model = train(recipe, settings, fabric, arguments.data, arguments.split, arguments.init, arguments.check_images)
     if fabric.is_global_zero:
         print(f"trained {model}")
     return 0
+
+
+def _check_gpus(device: str, processes: int) -> None:
+    """Each process on GPUs needs one of its own."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if processes > gpus and (device == "cuda" or (device == "auto" and gpus)):
+        raise InputError(f"--processes is {processes}, but this machine has {gpus} GPU{'s' * (gpus != 1)}")
 
 
 def describe(recipe: "Recipe") -> str:
@@ -114,8 +157,6 @@ def _adapted(recipe: "Recipe", arguments: argparse.Namespace) -> "Recipe":
     from tasktp_ros.training.run import shortened
 
     if arguments.steps is not None:
-        if arguments.steps < 1:
-            raise InputError(f"--steps must be at least 1, got {arguments.steps}")
         recipe = shortened(recipe, arguments.steps)
     if arguments.gates:
         recipe = replace(recipe, gates=gate_recipe_named(arguments.gates))

@@ -9,28 +9,24 @@ written anew, by a training that goes on, nothing of the old one is used.
 import hashlib
 import itertools
 import json
-import multiprocessing
-import signal
 import statistics
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from tasktp_ros.datasets.coco import CocoDataset, find_split
 from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
-from tasktp_ros.evaluation.processes import ProcessError
 from tasktp_ros.evaluation.speed import stage_gflops
 from tasktp_ros.evaluation.subsets import wrong_set
 from tasktp_ros.files import file_mark, replacing
 from tasktp_ros.runtime.models import model_file
 from tasktp_ros.runtime.task_detector import TaskDetector
+from tasktp_ros.workers import in_processes
 
 BACKBONE = ("spatial_prior", "injector", "gates", "blocks", "extractor")
 COUNTED_IMAGES = 8
@@ -88,35 +84,12 @@ def run_jobs(jobs: Sequence[Job], folder: Path, workers: int) -> Iterator[Job]:
     unique = list(dict.fromkeys(jobs))
     missing = [job for job in unique if not (folder / job.name).is_file()]
     yield from (job for job in unique if job not in missing)
-    if workers < 2 or len(missing) < 2:
-        for job in missing:
-            yield _run_and_write(job, folder)
-        return
-    others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker) as pool:
-        try:
-            for done in as_completed([pool.submit(_run_and_write, job, folder) for job in missing]):
-                yield done.result()
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            if isinstance(error, BrokenProcessPool):
-                raise ProcessError("a worker process was ended from outside, perhaps for want of memory; "
-                                   "run the command again to go on") from None  # fmt: skip
-            raise
+    yield from in_processes(partial(_run_and_write, folder=folder), missing, workers)
 
 
 def result_of(job: Job, folder: Path) -> dict[str, Any]:
     """A finished job's result."""
     return json.loads((folder / job.name).read_text())
-
-
-def _start_worker() -> None:
-    """One thread; and Ctrl-C ends a worker without a word, the parent says what there is to say."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _run_and_write(job: Job, folder: Path) -> Job:
@@ -128,6 +101,22 @@ def _run_and_write(job: Job, folder: Path) -> Job:
     return job
 
 
+def open_known(data: str | Path, split: str, vocabulary: Sequence[str]) -> CocoDataset:
+    """A data set, with as much of a model's vocabulary as it has.
+
+    Raises:
+        DataError: it cannot be read, or has none of the categories.
+    """
+    try:
+        return CocoDataset.open(data, split, vocabulary)
+    except DataError:
+        own = CocoDataset.open(data, split).vocabulary
+        part = [name for name in vocabulary if name in own]
+        if len(part) in (0, len(vocabulary)):
+            raise
+        return CocoDataset.open(data, split, part)
+
+
 def run_job(job: Job) -> dict[str, Any]:
     """Detect on every image.
 
@@ -136,16 +125,17 @@ def run_job(job: Job) -> dict[str, Any]:
         is on it; milliseconds: median per stage; gflops: backbone's, mean of a few images.
     """
     detector = TaskDetector.load(job.model, job.device, job.precision)
-    dataset = CocoDataset.open(job.data, job.split, detector.vocabulary)
+    dataset = open_known(job.data, job.split, detector.vocabulary)
     indices = evenly(len(dataset), job.images)
     detector.set_task(job.categories, threshold=job.threshold)
     detector.early_stop, detector.sparse_extractors = job.early_stop, job.sparse_extractors
-    wanted = set(detector.vocabulary if job.categories is None else job.categories)
+    known = dataset.vocabulary
+    wanted = set(known if job.categories is None else job.categories)
     detections, images, timings = [], [], []
     for index in indices:
-        present = {detector.vocabulary[label] for label in dataset.labels_of(index)}
+        present = {known[label] for label in dataset.labels_of(index)}
         if job.wrong_size:
-            names = wrong_set(detector.vocabulary, present, job.wrong_size, (dataset.image_ids[index], job.wrong_size))
+            names = wrong_set(known, present, job.wrong_size, (dataset.image_ids[index], job.wrong_size))
             detector.set_task(names, threshold=job.threshold)
         ((_, found),) = detect_images(detector, dataset, [index])
         detections += as_results(found, dataset.image_ids[index], dataset.category_ids)
@@ -174,6 +164,8 @@ class Plan:
         method: the job of the gated (or any) model without a task set; its other settings hold for all jobs.
         dense: the same job of the dense model to compare with; None = no comparison.
         subsets: per size the sets, as drawn by `subsets.draw_subsets`.
+        vocabulary: the categories that are evaluated on: the model's, or the part of them that the data set has.
+        whole: number of the model's categories.
         thresholds: gate thresholds of the sweep.
         gated: the method has gates, so that a wrong task is of interest.
     """
@@ -181,31 +173,33 @@ class Plan:
     method: Job
     dense: Job | None
     subsets: dict[str, list[tuple[str, ...]]]
+    vocabulary: tuple[str, ...]
+    whole: int
     thresholds: tuple[float, ...] = ()
     gated: bool = True
 
-    def with_set(self, chosen: tuple[str, ...], whole: int) -> Job:
-        """The method's pass under a set; the whole vocabulary is "all"."""
-        return replace(self.method, categories=None if len(chosen) == whole else chosen)
+    def with_set(self, chosen: tuple[str, ...]) -> Job:
+        """The method's pass under a set; all that the model knows is no set."""
+        return replace(self.method, categories=None if len(chosen) == self.whole else chosen)
 
-    def jobs(self, whole: int) -> list[Job]:
-        """All passes; a vocabulary of `whole` categories."""
+    def jobs(self) -> list[Job]:
+        """All passes."""
         found = []
         for sets in self.subsets.values():
             for chosen in sets:
-                job = self.with_set(chosen, whole)
+                job = self.with_set(chosen)
                 found.append(job)
                 if self.dense:
                     found += [self.dense, replace(self.dense, categories=job.categories)]
-            if self.gated and len(sets[0]) < whole:
+            if self.gated and len(sets[0]) < len(self.vocabulary):
                 found.append(self.wrong(len(sets[0])))
-        found += [replace(job, threshold=t) for t in self.thresholds for job in self.swept(whole)]
+        found += [replace(job, threshold=t) for t in self.thresholds for job in self.swept()]
         return found
 
     def wrong(self, size: int) -> Job:
         """The pass under sets that have nothing to do with the images."""
         return replace(self.method, wrong_size=size)
 
-    def swept(self, whole: int) -> list[Job]:
+    def swept(self) -> list[Job]:
         """What the threshold sweep runs on: the first set of every size."""
-        return [self.with_set(sets[0], whole) for sets in self.subsets.values()]
+        return [self.with_set(sets[0]) for sets in self.subsets.values()]

@@ -22,21 +22,20 @@ def build_report(plan: Plan, dataset: CocoDataset, folder: Path) -> dict[str, An
         sets: one entry per category set; means: per size, over its sets; sweep: per threshold and set.
     """
     truth = Truth(dataset)
-    vocabulary = dataset.vocabulary
-    whole = len(vocabulary)
+    vocabulary = plan.vocabulary
     entries, means = [], {}
     for size, sets in plan.subsets.items():
-        of_size = [_entry(plan, truth, folder, size, chosen, whole) for chosen in sets]
+        of_size = [_entry(plan, truth, folder, size, chosen) for chosen in sets]
         entries += of_size
         means[size] = _mean(of_size)
-        if plan.gated and len(sets[0]) < whole:
+        if plan.gated and len(sets[0]) < len(vocabulary):
             wrong = result_of(plan.wrong(len(sets[0])), folder)
             means[size]["kept_wrong_task"] = _kept(wrong["images"])["kept"]
     sweep = [
         {"threshold": t, "categories": list(job.categories or vocabulary)}
         | _scores(truth, replace(job, threshold=t), folder, job.categories or vocabulary)
         for t in plan.thresholds
-        for job in plan.swept(whole)
+        for job in plan.swept()
     ]
     return {
         "images": plan.method.images,
@@ -47,8 +46,8 @@ def build_report(plan: Plan, dataset: CocoDataset, folder: Path) -> dict[str, An
     }
 
 
-def _entry(plan: Plan, truth: Truth, folder: Path, size: str, chosen: tuple[str, ...], whole: int) -> dict[str, Any]:
-    job = plan.with_set(chosen, whole)
+def _entry(plan: Plan, truth: Truth, folder: Path, size: str, chosen: tuple[str, ...]) -> dict[str, Any]:
+    job = plan.with_set(chosen)
     entry: dict[str, Any] = {"size": size, "categories": list(chosen), "method": _scores(truth, job, folder, chosen)}
     if plan.dense:
         entry["dense"] = _scores(truth, plan.dense, folder, chosen)

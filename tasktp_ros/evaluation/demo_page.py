@@ -17,6 +17,7 @@ from tasktp_ros.files import replacing
 from tasktp_ros.runtime.drawing import Drawable, draw_instances, shade_pruned
 
 TASK_COLOURS = ("var(--one)", "var(--two)", "var(--three)")
+MOST_PROBLEMS = 10
 STAGE_TITLES = {
     "preprocess": "resize", "spatial_prior": "spatial prior", "injector": "injectors", "gates": "gates",
     "blocks": "blocks",
@@ -88,6 +89,7 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Pic
         "what it is to do. Gates between the transformer blocks drop the image tokens that cannot matter for the task: "
         "the darker a square below, the fewer blocks computed it.</p>",
         _warning(report),
+        _problems(report),
         _facts(report),
         "<h2>Three goals, one walk</h2>",
         *(_task(report, number, pictures) for number in range(len(report["tasks"]))),
@@ -110,7 +112,7 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Pic
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -121,6 +123,16 @@ def _warning(report: Mapping[str, Any]) -> str:
         f"<p class=warn><b>{html.escape(report['model'])}.</b> This model has random weights: its boxes, names and "
         "choice of tokens mean nothing yet. What is real here is the path from camera to result and its timing.</p>"
     )
+
+
+def _problems(report: Mapping[str, Any]) -> str:
+    """What the nodes complained of on the way."""
+    problems = report["problems"]
+    if not problems:
+        return ""
+    told = "".join(f"<li>{html.escape(problem)}</li>" for problem in problems[:MOST_PROBLEMS])
+    more = len(problems) - MOST_PROBLEMS
+    return f"<div class=warn><b>On the way:</b><ul>{told}</ul>{f'and {more} more' if more > 0 else ''}</div>"
 
 
 def _facts(report: Mapping[str, Any]) -> str:

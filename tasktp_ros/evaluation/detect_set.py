@@ -16,7 +16,7 @@ MOST_DETECTIONS = 100
 
 
 def as_results(found: Detections, image_id: int, category_ids: dict[str, int]) -> list[dict[str, Any]]:
-    """Detections of one image as COCO results."""
+    """Detections of one image as COCO results; those of categories without a number are left out."""
     if not len(found.boxes):
         return []
     encoded = [coco_mask.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in found.masks]
@@ -29,6 +29,7 @@ def as_results(found: Detections, image_id: int, category_ids: dict[str, int]) -
             "segmentation": {"size": list(run["size"]), "counts": run["counts"].decode()},
         }
         for name, score, box, run in zip(found.names, found.scores, found.boxes, encoded, strict=True)
+        if name in category_ids
     ]
 
 

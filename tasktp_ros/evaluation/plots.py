@@ -41,7 +41,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
     try:
         with replacing(path) as beside:
             figure.savefig(beside, dpi=130)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise InputError(f"cannot write {path}: {error}") from error
 
 

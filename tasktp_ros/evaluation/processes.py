@@ -1,9 +1,9 @@
 """The nodes of a demonstration as child processes: started, watched and always put away."""
 
 import contextlib
-import ctypes
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from tasktp_ros.errors import TaskTPError
+from tasktp_ros.errors import InputError, ProcessError
+from tasktp_ros.files import check_folder, check_utf8
+from tasktp_ros.workers import end_with_parent
 
 END_SECONDS = 3.0
-SET_PARENT_DEATH_SIGNAL = 1
-
-
-class ProcessError(TaskTPError):
-    """A child process that ended when it should not have."""
+LOG_FORM = {
+    "RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] [{time}] [{name}]: {message}",
+    "RCUTILS_COLORIZED_OUTPUT": "0",
+}
+_COMPLAINT = re.compile(r"\[(?:ERROR|FATAL)\] \[[^]]*\] \[[^]]*\]: (.*)")
 
 
 def own_graph() -> dict[str, str]:
@@ -36,15 +38,15 @@ class Nodes:
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**os.environ, **LOG_FORM, **(environment or {})}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, parameters: Mapping[str, object]) -> None:
-        """Start node `name` of this package with ROS parameters."""
+        """Start node `name` of this package with ROS parameters; raises InputError where ROS cannot carry one."""
         command = [sys.executable, "-m", f"tasktp_ros.nodes.{name}", "--ros-args"]
         for key, value in parameters.items():
-            command += ["-p", f"{key}:={str(value).lower() if isinstance(value, bool) else value}"]
+            command += ["-p", f"{key}:={parameter_value(value)}"]
         with self.log(name).open("wb") as log:
             # A session of its own: Ctrl-C then reaches the parent, which ends its children in order.
             self.running[name] = subprocess.Popen(
@@ -54,7 +56,7 @@ class Nodes:
                 stdin=subprocess.DEVNULL,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def log(self, name: str) -> Path:
@@ -75,7 +77,18 @@ class Nodes:
     def last_words(self, name: str) -> str:
         """The last line that a node logged, and where the log is."""
         lines = [line for line in self.log(name).read_text(errors="replace").splitlines() if line.strip()]
-        return f"its last line in {self.log(name)} is {lines[-1].strip()!r}" if lines else f"{self.log(name)} is empty"
+        if lines:
+            return f"its last line in {self.log(name)} is {lines[-1].strip()!r}"
+        try:
+            check_folder(self.folder)
+        except InputError as error:
+            return str(error)
+        return f"{self.log(name)} is empty"
+
+    def complaints(self, name: str) -> list[str]:
+        """What a node has logged as an error, each message once, in the order of their first time."""
+        lines = self.log(name).read_text(errors="replace").splitlines()
+        return list(dict.fromkeys(found[1] for line in lines if (found := _COMPLAINT.match(line))))
 
     def __enter__(self) -> "Nodes":
         return self
@@ -95,10 +108,18 @@ class Nodes:
                 process.wait()
 
 
-def _end_with_parent() -> None:
-    """Let the kernel end this child should its parent be killed without a chance to put it away (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+def parameter_value(value: object) -> str:
+    """A parameter as ROS's command line has it, where the YAML parser takes an unquoted `run #3` or `true` for something else.
+
+    Raises:
+        InputError: a text that is not UTF-8, which ROS's parameters cannot carry.
+    """
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    text = str(value)
+    check_utf8(text, "ROS's parameters")
+    plain = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
+    return f'"{"".join(plain)}"'
 
 
 def _how(status: int) -> str:

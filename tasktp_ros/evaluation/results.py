@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tasktp_ros import __version__
-from tasktp_ros.files import replacing
+from tasktp_ros.files import readable, replacing
 
 
 def provenance() -> dict[str, Any]:
@@ -24,7 +24,7 @@ def provenance() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
     return {
-        "command": " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]),
+        "command": " ".join([Path(sys.argv[0]).stem, *map(readable, sys.argv[1:])]),
         "commit": _commit(),
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine,

@@ -2,8 +2,9 @@
 resumed training sees exactly what an uninterrupted one would have seen."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -11,8 +12,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from tasktp_ros.datasets.augment import augment
 from tasktp_ros.datasets.coco import CocoDataset, Sample
-from tasktp_ros.training.batch import collate
+from tasktp_ros.errors import TaskTPError
+from tasktp_ros.training.batch import Batch, collate
 from tasktp_ros.training.recipes import Stage
+from tasktp_ros.workers import end_with_parent
 
 Draw = tuple[int, int]
 """Step, and position in the endless row of shuffled epochs."""
@@ -35,16 +38,22 @@ class Share:
             yield [(step, position) for position in range(start, start + self.images)]
 
 
-class StageImages(Dataset[Sample]):
-    """Augmented images of one stage, by draw."""
+class StageImages(Dataset["Sample | TaskTPError"]):
+    """Augmented images of one stage, by draw; for one that cannot be read the error, which keeps its sentence on its way
+    out of a worker process only if it is not raised there."""
 
     def __init__(self, dataset: CocoDataset, stage: Stage, seed: int) -> None:
         self.dataset, self.stage, self.seed = dataset, stage, seed
         self._epoch = -1
         self._order = np.zeros(0, dtype=np.int64)
 
-    def __getitem__(self, draw: Draw) -> Sample:
-        step, position = draw
+    def __getitem__(self, draw: Draw) -> Sample | TaskTPError:
+        try:
+            return self._sample(*draw)
+        except TaskTPError as error:
+            return error
+
+    def _sample(self, step: int, position: int) -> Sample:
         epoch, place = divmod(position, len(self.dataset))
         if epoch != self._epoch:
             self._epoch, self._order = epoch, np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
@@ -54,15 +63,28 @@ class StageImages(Dataset[Sample]):
         return augment(self.dataset[int(self._order[place])], size, random, self.stage.augment)
 
 
-def step_loader(images: StageImages, share: Share, first: int, last: int, workers: int) -> DataLoader:
-    """Batches of the steps first..last-1, `share.micro_batches` for each."""
+def load_steps(images: StageImages, share: Share, first: int, last: int, workers: int) -> Iterator[Batch]:
+    """Batches of the steps first..last-1, `share.micro_batches` for each; raises DataError at one that cannot be read."""
     plan = [draws for step in range(first, last) for draws in share.draws(step)]
-    return DataLoader(images, batch_sampler=plan, num_workers=workers, collate_fn=collate, worker_init_fn=_start_worker,
-                      prefetch_factor=4 if workers else None)  # fmt: skip
+    loader = DataLoader(images, batch_sampler=plan, num_workers=workers, collate_fn=_collate, worker_init_fn=_start_worker,
+                        prefetch_factor=4 if workers else None)  # fmt: skip
+    return map(_or_raised, loader)
+
+
+def _or_raised(batch: Batch | TaskTPError) -> Batch:
+    if isinstance(batch, TaskTPError):
+        raise batch
+    return batch
+
+
+def _collate(samples: Sequence[Sample | TaskTPError]) -> Batch | TaskTPError:
+    errors = [sample for sample in samples if isinstance(sample, TaskTPError)]
+    return errors[0] if errors else collate(cast(Sequence[Sample], samples))
 
 
 def _start_worker(worker: int) -> None:
     """One thread; and an interrupt meant for the training must not take its data away, it ends the workers itself."""
     cv2.setNumThreads(0)
+    end_with_parent(signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from tasktp_ros.errors import DataError
-from tasktp_ros.files import replacing
+from tasktp_ros.errors import DataError, InputError
+from tasktp_ros.files import readable, replacing
 
 CHECKPOINT = "last.ckpt"
 LOG = "log.csv"
@@ -17,8 +17,35 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write `last.ckpt` beside the old one, then take its place."""
     for left in folder.glob(f".part-*-{CHECKPOINT}"):  # by a process that was killed while it wrote
         left.unlink()
-    with replacing(folder / CHECKPOINT) as beside:
-        torch.save(state, beside)
+    with replacing(folder / CHECKPOINT) as beside, beside.open("wb") as file:  # torch's own errors hide the system's
+        torch.save(state, file)
+
+
+def check_free(folder: Path, model: str, resume: bool, overwrite: bool) -> None:
+    """See that a training may begin in a folder.
+
+    Args:
+        model: file name of its model.
+
+    Raises:
+        InputError: an earlier training is there, and neither is to be gone on with nor to be replaced.
+    """
+    if resume or overwrite:
+        return
+    earlier = [name for name in (CHECKPOINT, model) if (folder / name).exists()]
+    if Log.has_rows(folder):
+        earlier.append(LOG)
+    if earlier:
+        go_on = "go on with it by --resume, " if CHECKPOINT in earlier else ""
+        raise InputError(
+            f"{readable(folder)} holds an earlier training ({', '.join(earlier)}): {go_on}choose another folder by "
+            "--output, or replace it by --overwrite"
+        )
+
+
+def forget_checkpoint(folder: Path) -> None:
+    """Remove an earlier training's checkpoint, so that nobody takes it for one of the training that begins."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
@@ -51,6 +78,15 @@ class Log:
         self._columns = list(self.rows[0]) if self.rows else ["step"]
         self._rewrite()
         self._board = _tensorboard(folder, step)
+
+    @staticmethod
+    def has_rows(folder: Path) -> bool:
+        """Whether a folder has a log that is more than its first line."""
+        try:
+            with (folder / LOG).open("rb") as file:
+                return bool(file.readline()) and bool(file.readline())
+        except FileNotFoundError:
+            return False
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Add a row."""

@@ -10,12 +10,14 @@ import torch
 from lightning_fabric import Fabric
 
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.precision import choose_precision
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
+from tasktp_ros.training.progress import check_free
 from tasktp_ros.training.recipes import Recipe
 from tasktp_ros.training.starts import start_from_model, start_from_timm
 from tasktp_ros.training.trainer import Run, Trainer, prepare_machine
@@ -37,10 +39,14 @@ def train(recipe: Recipe, run: Run, fabric: Fabric, data: Path, split: str, star
     Returns:
         The model's file.
     """
-    fabric.launch()
-    prepare_machine(fabric.device)
+    check_free(run.folder, f"{recipe.name}.safetensors", run.resume, run.overwrite)
     vocabulary = VOCABULARIES[recipe.vocabulary]
     dataset = CocoDataset.open(data, split, vocabulary)
+    if not len(dataset):
+        raise DataError(f"{dataset.file} has no images to train on")
+    checker = _checker(recipe, data, check, vocabulary)
+    fabric.launch()
+    prepare_machine(fabric.device)
     torch.manual_seed(run.seed)
     detector = build_detector(recipe.size, recipe.method, len(vocabulary)).to(memory_format=torch.channels_last)
     if not run.resume:
@@ -48,7 +54,7 @@ def train(recipe: Recipe, run: Run, fabric: Fabric, data: Path, split: str, star
             start_from_model(detector, start)
         elif recipe.pretrained and start != "none":
             start_from_timm(detector, recipe.pretrained)
-    return Trainer(fabric, recipe, run, detector, dataset, _checker(recipe, data, check, vocabulary)).train()
+    return Trainer(fabric, recipe, run, detector, dataset, checker).train()
 
 
 def _checker(recipe: Recipe, data: Path, images: int, vocabulary: tuple[str, ...]) -> Checker | None:

@@ -19,13 +19,15 @@ from tasktp_ros.datasets.coco import CocoDataset
 from tasktp_ros.errors import DataError, TrainingError
 from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
-from tasktp_ros.training.loading import Share, StageImages, step_loader
+from tasktp_ros.training.failures import told_in_words
+from tasktp_ros.training.loading import Share, StageImages, load_steps
 from tasktp_ros.training.objectives import DetectionObjective, GateObjective, LabelObjective, Losses, Objective
 from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path, set_learning_rate
-from tasktp_ros.training.progress import Log, load_checkpoint, save_checkpoint
+from tasktp_ros.training.progress import Log, forget_checkpoint, load_checkpoint, save_checkpoint
 from tasktp_ros.training.recipes import Recipe, Stage
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.row_gradients import enable_row_gradients
+from tasktp_ros.workers import children_ended
 
 GATE_PARTS = ("backbone.selectors", "backbone.selective_modules")
 
@@ -43,6 +45,7 @@ class Run:
         workers: data loading processes per training process.
         micro_batches: parts that each process cuts its share of a batch into (gradient accumulation).
         resume: continue from the folder's checkpoint.
+        overwrite: replace an earlier training in the folder.
     """
 
     folder: Path
@@ -53,6 +56,7 @@ class Run:
     workers: int = 1
     micro_batches: int = 1
     resume: bool = False
+    overwrite: bool = False
 
 
 class Trainer:
@@ -77,6 +81,7 @@ class Trainer:
         self.fabric, self.recipe, self.run = fabric, recipe, run
         self.detector, self.dataset, self.evaluate = detector, dataset, evaluate
         self.lengths = [stage_steps(stage, len(dataset)) for stage in recipe.stages]
+        self.log: Log | None = None
         self._stopping = False
 
     def train(self) -> Path:
@@ -89,17 +94,21 @@ class Trainer:
             TrainingError: a loss that is not finite, or a stop that was asked for; says where to resume.
             DataError: a checkpoint that is missing or belongs to another recipe.
         """
-        self.run.folder.mkdir(parents=True, exist_ok=True)
+        shares = [self._share(stage) for stage in self.recipe.stages]
         first_stage, first_step, state = self._where_it_stopped() if self.run.resume else (0, 0, None)
         done = sum(self.lengths[:first_stage]) + first_step
-        self.log = Log(self.run.folder, done) if self.fabric.is_global_zero else None
-        with _asked_to_stop(self):
+        with _asked_to_stop(self), children_ended(), told_in_words(self.run.folder, self.fabric.world_size):
+            self.run.folder.mkdir(parents=True, exist_ok=True)
+            if self.fabric.is_global_zero:
+                if not self.run.resume:
+                    forget_checkpoint(self.run.folder)
+                self.log = Log(self.run.folder, done)
             for number in range(first_stage, len(self.recipe.stages)):
-                self._run_stage(number, first_step, state)
+                self._run_stage(number, first_step, state, shares[number])
                 first_step, state = 0, None
         return self.run.folder / f"{self.recipe.name}.safetensors"
 
-    def _run_stage(self, number: int, first: int, state: dict[str, Any] | None) -> None:
+    def _run_stage(self, number: int, first: int, state: dict[str, Any] | None, share: Share) -> None:
         stage, steps = self.recipe.stages[number], self.lengths[number]
         objective = self._objective(stage)
         optimiser = torch.optim.AdamW(parameter_groups(objective, stage.weight_decay), lr=stage.rate, fused=None)
@@ -110,17 +119,15 @@ class Trainer:
         if state is not None:
             optimiser.load_state_dict(state["optimiser"])
             average.load_state_dict(state["average"])
-        share = self._share(stage)
         seed = self.run.seed * 1000 + number
-        loader = step_loader(StageImages(self.dataset, stage, seed), share, first, steps, self.run.workers)
-        batches = iter(loader)
+        batches = load_steps(StageImages(self.dataset, stage, seed), share, first, steps, self.run.workers)
         meter = _Meter()
         model.train()
         bar = tqdm(range(first, steps), initial=first, total=steps, desc=f"{self.recipe.name} {stage.name}",
                    disable=None if self.fabric.is_global_zero else True)  # fmt: skip
         for step in bar:
             set_learning_rate(optimiser, learning_rate(stage, step, steps))
-            torch.manual_seed((seed * 1_000_003 + step) * 4099 + self.fabric.global_rank)
+            torch.manual_seed(((seed * 1_000_003 + step) * 4099 + self.fabric.global_rank) % 2**63)
             losses = self._step(model, optimiser, batches, stage, share)
             self._check(losses, number, step)
             average.update_parameters(self.detector)

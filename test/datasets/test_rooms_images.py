@@ -187,3 +187,20 @@ def test_bad_options_are_one_sentence(tmp_path):
 
     assert main(["rooms", "images", str(tmp_path), "--count", "0"]) == 2
     assert main(["rooms", "images", str(tmp_path), "--size", "big"]) == 2
+
+
+def test_a_data_set_that_was_not_drawn_here_is_left_alone(tmp_path):
+    wanted = small(tmp_path)
+    wanted.annotations.parent.mkdir(parents=True)
+    wanted.annotations.write_text("theirs")
+    with pytest.raises(DataError, match="not drawn by this command; choose another folder"):
+        write_image_set(wanted, workers=1)
+    assert wanted.annotations.read_text() == "theirs"
+
+
+def test_a_damaged_note_of_the_settings_is_one_sentence(tmp_path):
+    wanted = small(tmp_path)
+    wanted.parts.mkdir(parents=True)
+    (wanted.parts / "settings.json").write_text("{")
+    with pytest.raises(DataError, match="settings that cannot be read"):
+        write_image_set(wanted, workers=1)

@@ -157,3 +157,19 @@ def test_the_robot_drives_smoothly_through_several_rooms(seed):
     for x, y in poses[:, :2]:
         room = flat.rooms[room_at(flat, x, y)]
         assert room.low[0] <= x <= room.high[0] and room.low[1] <= y <= room.high[1]
+
+
+@pytest.mark.parametrize("change", [{"frames": FRAMES + 1}, {"seed": 2}, {"width": 80}])
+def test_walks_of_other_settings_are_not_mixed(walked, change):
+    with pytest.raises(DataError, match="choose another folder"):
+        write_walks(replace(walked, **change), workers=1)
+
+
+@pytest.mark.parametrize("holds", ["scannetv2-labels.combined.tsv", "scans/scene0000_00/scene0000_00.sens"])
+def test_recordings_that_were_not_drawn_here_are_left_alone(tmp_path, holds):
+    theirs = tmp_path / holds
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    theirs.write_text("theirs")
+    with pytest.raises(DataError, match="not drawn by this command; choose another folder"):
+        write_walks(WalkSet(tmp_path, 1, FRAMES, 48, 64, 1), workers=1)
+    assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["theirs"]

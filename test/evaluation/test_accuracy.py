@@ -9,11 +9,10 @@ import torch
 
 from tasktp_ros.cli.main import main
 from tasktp_ros.datasets.coco import CocoDataset
-from tasktp_ros.errors import DataError
+from tasktp_ros.errors import DataError, ProcessError
 from tasktp_ros.evaluation import accuracy
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import evenly
-from tasktp_ros.evaluation.processes import ProcessError
 from tasktp_ros.evaluation.subsets import draw_subsets, wrong_set
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
 from tasktp_ros.tasks.vocabulary import ROOMS
@@ -310,3 +309,29 @@ def test_plots_are_drawn_from_logs_reports_and_images(models, tiny_set, tmp_path
     assert main(["plot", "training", str(report), str(tmp_path / "x.png")]) == 2
     assert main(["plot", "sweep", str(report), str(tmp_path / "no" / "x.png")]) == 2
     assert not (tmp_path / "x.png").exists()
+
+
+def test_a_part_of_the_vocabulary_is_evaluated_on_that_part_and_said_so(models, dataset, tiny_set, tmp_path, capsys):
+    known = present(dataset)[:2]
+    content = json.loads(dataset.file.read_text())
+    numbers = {row["id"] for row in content["categories"] if row["name"] in known}
+    content["categories"] = [row for row in content["categories"] if row["id"] in numbers]
+    content["annotations"] = [row for row in content["annotations"] if row["category_id"] in numbers]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "instances_val.json").write_text(json.dumps(content))
+    (tmp_path / "val").symlink_to(tiny_set / "val")
+    words = ["eval", "--model", str(models["tasktp"]), "--dense", str(models["dense"]), "--data", str(tmp_path), "--subsets", "1",
+             "all", "--sets", "2", "--images", "2", "--workers", "1"]  # fmt: skip
+    assert main([*words, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert sorted(report["vocabulary"]) == known
+    assert set(report["not_in_the_data"]) == set(ROOMS) - set(known)
+    everything = next(entry for entry in report["sets"] if entry["size"] == "all")
+    assert sorted(everything["categories"]) == known and set(everything["method"]["box"]["AP_of"]) == set(known)
+    assert {category for entry in report["sets"] for category in entry["categories"]} == set(known)
+    assert main(words) == 0
+    assert "evaluated on 2 of the model's 20 categories; the data set has no" in capsys.readouterr().out
+    content["categories"] = [{"id": 1, "name": "unicorn"}]
+    content["annotations"] = []
+    (tmp_path / "annotations" / "instances_val.json").write_text(json.dumps(content))
+    assert main(words) == 2 and "it has unicorn" in capsys.readouterr().err

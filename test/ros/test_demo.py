@@ -13,6 +13,12 @@ import cv2
 import numpy as np
 import pytest
 from harness import REPOSITORY, eventually
+from rclpy.node import Node
+
+from tasktp_ros.datasets import records
+from tasktp_ros.datasets.bags import BagWriter
+from tasktp_ros.evaluation import demo_page
+from tasktp_ros.evaluation.processes import parameter_value
 
 FRAMES = 24
 
@@ -20,7 +26,7 @@ FRAMES = 24
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A short walk past a wall: small pictures, so that two cores need little time."""
-    place = tmp_path / "walk"
+    place = tmp_path / "walk: kitchen #3"
     place.mkdir()
     wall = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (240, 500, 3), np.uint8), (0, 0), 3)
     for index in range(FRAMES):
@@ -151,6 +157,58 @@ def test_no_node_outlives_a_killed_demonstration(demo, folder, tmp_path):
     pids = eventually(lambda: found if len(found := running.nodes()) == 3 else None, "all nodes run", 60)
     running.process.kill()
     eventually(lambda: gone(pids), "all nodes end")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["run #3", "walk: kitchen", "true", "7", "~", "", "[a, b]", "{a: b}", "it's \"so\"", "two\nlines\t", "back\\slash",
+     "*a &b !c %d @e `f", " spaces ", "Küche 厨房 \U0001f916", "a:=b", "--ros-args", "\u2028\x7f\x85"],
+)  # fmt: skip
+def test_a_text_arrives_at_a_node_as_it_was_given(robot, text):
+    given = ["--ros-args", "-p", f"text:={parameter_value(text)}"]
+    node = Node("reader", context=robot.context, cli_args=given, use_global_arguments=False)
+    assert node.declare_parameter("text", "none was given").value == text
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(("value", "written"), [(True, "true"), (7, "7"), (0.25, "0.25")])
+def test_other_parameters_keep_their_type(value, written):
+    assert parameter_value(value) == written
+
+
+def test_a_name_that_no_parameter_can_hold_is_refused_before_anything_starts(demo, folder, tmp_path):
+    renamed = folder.rename(os.fsdecode(os.fsencode(folder) + b"\xff"))
+    running = demo("--source", renamed, "--output", tmp_path / "out")
+    status, out, errors = running.finish()
+    assert status == 2 and not out and not (tmp_path / "out").exists()
+    assert "#3\\xff is not UTF-8, which ROS's parameters must be" in errors and len(errors.splitlines()) == 1
+
+
+def test_frames_that_nobody_can_read_end_the_demonstration_with_the_reason(demo, tmp_path):
+    kind = records.message_types().types[records.IMAGE]
+    with BagWriter(tmp_path / "bag") as writer:
+        for index in range(30):
+            stamp = (index + 1) * 100_000_000
+            message = kind(header=records.header(stamp, "camera"), height=48, width=64, encoding="made_up8", is_bigendian=0,
+                           step=64, data=np.zeros(48 * 64, np.uint8))  # fmt: skip
+            writer.write("/image", records.IMAGE, stamp, records.serialise(message))
+    status, out, errors = demo("--source", tmp_path / "bag", "--output", tmp_path / "out").finish()
+    assert status == 2 and not out
+    assert "no frame was answered" in errors and "'made_up8'" in errors and "Traceback" not in errors
+
+
+def test_what_nodes_complain_of_is_on_the_page():
+    report = {"problems": ["perception: <made_up8>"] * 12}
+    told = demo_page._problems(report)
+    assert told.count("&lt;made_up8&gt;") == 10 and "and 2 more" in told
+    assert demo_page._problems({"problems": []}) == ""
+
+
+def test_a_page_that_is_no_demonstrations_is_not_replaced(demo, folder, tmp_path):
+    (tmp_path / "index.html").write_text("mine")
+    status, _, errors = demo("--source", folder, "--output", tmp_path).finish()
+    assert status == 2 and "choose another folder" in errors
+    assert (tmp_path / "index.html").read_text() == "mine" and not (tmp_path / "logs").exists()
 
 
 def test_a_source_that_is_none_is_one_sentence(demo, tmp_path):

@@ -5,8 +5,6 @@ appears when all flats are there, so a set that is not finished does not load, a
 """
 
 import json
-import multiprocessing
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,11 @@ from tasktp_ros.datasets.rooms.sensor import expose
 from tasktp_ros.errors import DataError
 from tasktp_ros.files import replacing
 from tasktp_ros.tasks.vocabulary import COCO, ROOMS
+from tasktp_ros.workers import in_processes
 
 VIEWS_PER_FLAT = 12
+MOST_FLATS = 200
+"""Drawn by one process, before a fresh one takes its place and its memory."""
 FEWEST_PIXELS = 12
 LEAST_VISIBLE = 0.06
 """An object of which less than this share of its outline's box shows is not annotated."""
@@ -84,11 +85,12 @@ def write_image_set(wanted: ImageSet, workers: int) -> dict[str, Any]:
         (wanted.folder / wanted.split).mkdir(parents=True, exist_ok=True)
         wanted.parts.mkdir(exist_ok=True)
         wanted.annotations.parent.mkdir(exist_ok=True)
-        _claim(wanted)
+        settings = {"height": wanted.height, "width": wanted.width, "seed": wanted.seed, "views": VIEWS_PER_FLAT}
+        claim(wanted.parts / "settings.json", settings, wanted.folder, foreign=wanted.annotations.exists())
         missing = [flat for flat in range(wanted.flats()) if not _part_path(wanted, flat).is_file()]
         with tqdm(total=wanted.flats() * VIEWS_PER_FLAT, initial=(wanted.flats() - len(missing)) * VIEWS_PER_FLAT,
                   unit="image", desc=f"rooms {wanted.split}", disable=None) as bar:  # fmt: skip
-            for _ in _render_all(wanted, missing, workers):
+            for _ in in_processes(_render_flat, [(wanted, flat) for flat in missing], workers, MOST_FLATS):
                 bar.update(VIEWS_PER_FLAT)
         return _assemble(wanted)
     except OSError as error:
@@ -97,28 +99,26 @@ def write_image_set(wanted: ImageSet, workers: int) -> dict[str, Any]:
         ) from error
 
 
-def _claim(wanted: ImageSet) -> None:
-    """Refuse a folder whose parts were drawn with other settings."""
-    path = wanted.parts / "settings.json"
-    settings = {"height": wanted.height, "width": wanted.width, "seed": wanted.seed, "views": VIEWS_PER_FLAT}
+def claim(path: Path, settings: dict[str, int], folder: Path, foreign: bool) -> None:
+    """Note in a file with which settings the things in a folder are drawn.
+
+    Args:
+        foreign: there are things that would be replaced, should the file be missing.
+
+    Raises:
+        DataError: the folder holds things drawn with other settings, or not drawn here.
+    """
     if path.is_file():
-        found = json.loads(path.read_text())
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            found = f"settings that cannot be read in {path}"
         if found != settings:
-            raise DataError(
-                f"{wanted.folder} holds a {wanted.split} set drawn with {found}, not {settings}; choose another folder"
-            )
+            raise DataError(f"{folder} holds a set drawn with {found}, not {settings}; choose another folder")
+    elif foreign:
+        raise DataError(f"{folder} holds a set that was not drawn by this command; choose another folder")
     else:
         _write_json(path, settings)
-
-
-def _render_all(wanted: ImageSet, flats: list[int], workers: int) -> Iterator[int]:
-    jobs = [(wanted, flat) for flat in flats]
-    if workers < 2 or len(jobs) < 2:
-        yield from map(_render_flat, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, len(jobs)), maxtasksperchild=200) as pool:
-        yield from pool.imap_unordered(_render_flat, jobs)
 
 
 def _render_flat(job: tuple[ImageSet, int]) -> int:

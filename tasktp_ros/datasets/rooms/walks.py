@@ -2,10 +2,8 @@
 
 import io
 import json
-import multiprocessing
 import shutil
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from tasktp_ros.datasets.rooms.flat import Flat
-from tasktp_ros.datasets.rooms.images import write_bytes
+from tasktp_ros.datasets.rooms.images import claim, write_bytes
 from tasktp_ros.datasets.rooms.render import Painter, View, load_mujoco
 from tasktp_ros.datasets.rooms.sensor import expose
+from tasktp_ros.datasets.scannet.labels import TABLE
 from tasktp_ros.datasets.scannet.sens_writer import SensWriter
 from tasktp_ros.errors import DataError
+from tasktp_ros.workers import in_processes
 
 SCANNET_IDS = {
     "chair": 2, "couch": 6, "bed": 11, "sink": 14, "toilet": 17, "book": 22, "refrigerator": 27, "tv": 33, "dining table": 45,
@@ -72,14 +72,16 @@ def write_walks(wanted: WalkSet, workers: int) -> dict[str, Any]:
     load_mujoco()
     try:
         (wanted.folder / "scans").mkdir(parents=True, exist_ok=True)
+        settings = {"frames": wanted.frames, "height": wanted.height, "width": wanted.width, "seed": wanted.seed}
+        claim(wanted.folder / ".walks.json", settings, wanted.folder, foreign=_holds_another_set(wanted))
         missing = [walk for walk in range(wanted.count) if not wanted.scan(walk).is_dir()]
         with tqdm(total=wanted.count * wanted.frames, initial=(wanted.count - len(missing)) * wanted.frames, unit="frame",
                   desc="rooms walks", disable=None) as bar:  # fmt: skip
-            for _ in _render_all([(wanted, walk) for walk in missing], workers):
+            for _ in in_processes(render_walk, [(wanted, walk) for walk in missing], workers):
                 bar.update(wanted.frames)
         names = [wanted.name(walk) for walk in range(wanted.count)]
         write_bytes(wanted.folder / "scannetv2_val.txt", ("\n".join(names) + "\n").encode())
-        write_bytes(wanted.folder / "scannetv2-labels.combined.tsv", _label_table().encode())
+        write_bytes(wanted.folder / TABLE, _label_table().encode())
     except OSError as error:
         raise DataError(
             f"the walks in {wanted.folder} are not finished: {error}; finished scans are kept, run again"
@@ -87,12 +89,12 @@ def write_walks(wanted: WalkSet, workers: int) -> dict[str, Any]:
     return {"scans": len(names), "frames": len(names) * wanted.frames, "folder": str(wanted.folder)}
 
 
-def _render_all(jobs: list[tuple[WalkSet, int]], workers: int) -> Iterator[None]:
-    if workers < 2 or len(jobs) < 2:
-        yield from map(render_walk, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(jobs))) as pool:
-        yield from pool.imap_unordered(render_walk, jobs)
+def _holds_another_set(wanted: WalkSet) -> bool:
+    """Whether the label table or a scan is there that would be replaced or taken for one of ours."""
+    table = wanted.folder / TABLE
+    if table.exists():
+        return table.read_bytes() != _label_table().encode()
+    return any(wanted.scan(walk).exists() for walk in range(wanted.count))
 
 
 def render_walk(job: tuple[WalkSet, int]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tasktp_ros.datasets.scannet.scan import Scan
-from tasktp_ros.evaluation.processes import Nodes, ProcessError, own_graph
+from tasktp_ros.errors import ProcessError
+from tasktp_ros.evaluation.processes import Nodes, own_graph
 from tasktp_ros.evaluation.search.steps import FRAMES_PER_STEP, step_frames
 
 START_SECONDS = 120.0
