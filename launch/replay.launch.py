@@ -1,55 +1,34 @@
 """Plays a bag, folder of images or video through perception; `ros2 launch tasktp_ros replay.launch.py source:=<path>`.
 
 In lock step (rate:=0) each frame waits for the detections of the one before, so no frame is skipped however slow the
-detector is. The launch ends with the source.
+detector is. With several cameras the first one is played. The launch ends with the source.
 """
 
-from pathlib import Path
+from typing import Any
 
-from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch import LaunchDescription
 from launch_ros.actions import Node
 
-PERCEPTION = str(Path(__file__).with_name("perception.launch.py"))
-ARGUMENTS = {
-    "source": (None, "rosbag2 folder or file, folder of images, or video"),
-    "source_topic": ("", "which image topic of a bag with several"),
-    "rate": ("0.0", "frames per second; 0: lock step, the next frame when the last one's detections have arrived"),
-    "summary": ("", "also write what was sent and received to this JSON file"),
-    "namespace": ("", "namespace of all nodes"),
-    "log_level": ("info", "debug, info, warn, error or fatal"),
-}
+from tasktp_ros.nodes.launching import perception
+from tasktp_ros.nodes.launching.actions import description, ends_launch, node
+from tasktp_ros.nodes.launching.arguments import Argument, file_to_write, optional, path, rate
+
+ARGUMENTS = (
+    Argument("source", None, "rosbag2 folder or file, folder of images, or video", path),
+    Argument("source_topic", "", "which image topic of a bag with several"),
+    Argument("rate", "0.0", "frames per second; 0: lock step, the next frame after the last one's detections", rate),
+    Argument("summary", "", "also write what was sent and received to this JSON file", optional(file_to_write)),
+    *perception.ARGUMENTS,
+)
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments, start perception and the player; perception's other arguments can be given too."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    perception = IncludeLaunchDescription(PythonLaunchDescriptionSource(PERCEPTION))
-    return LaunchDescription([*declared, perception, OpaqueFunction(function=_player)])
+    return description(ARGUMENTS, nodes)
 
 
-def _player(context: LaunchContext) -> list[Node]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    return [
-        Node(
-            package="tasktp_ros",
-            executable="player",
-            namespace=given["namespace"],
-            parameters=[
-                {
-                    "source": given["source"],
-                    "source_topic": given["source_topic"],
-                    "rate": float(given["rate"]),
-                    "summary": given["summary"],
-                }
-            ],
-            arguments=["--ros-args", "--log-level", given["log_level"]],
-            output="screen",
-            on_exit=Shutdown(),
-        )
-    ]
+def nodes(given: dict[str, Any]) -> list[Node]:
+    camera, *others = perception.cameras(given)
+    parameters = {name: given[name] for name in ("source", "source_topic", "rate", "summary")}
+    parameters["topic"] = camera
+    parameters["results"] = f"{camera.lstrip('/')}/detections" if others else "detections"
+    return [*perception.nodes(given), node("player", given, parameters, ends_launch)]

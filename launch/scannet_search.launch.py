@@ -6,60 +6,67 @@ The player shows one image per three seconds in lock step; the searcher asks the
 which image it is located, and ends the launch. Perception's other arguments can be given too.
 """
 
-from pathlib import Path
+from typing import Any
 
-from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch import LaunchDescription
 from launch_ros.actions import Node
 
-PERCEPTION = str(Path(__file__).with_name("perception.launch.py"))
-ARGUMENTS = {
-    "scan": (None, "scan folder in ScanNet's layout, with label and instance pictures"),
-    "target": (None, "category to search for"),
-    "labels": ("", "label table; empty: scannetv2-labels.combined.tsv two folders above the scan"),
-    "criterion": ("verified", "when it is located: verified, claimed or lenient"),
-    "narrow": ("true", "send the goal; false: the detector looks for everything, as a dense one would"),
-    "summary": ("", "also write the result to this JSON file"),
-    "namespace": ("", "namespace of all nodes"),
-    "log_level": ("info", "debug, info, warn, error or fatal"),
-}
+from tasktp_ros.errors import DataError
+from tasktp_ros.evaluation.search.criteria import CRITERIA
+from tasktp_ros.nodes.launching import perception
+from tasktp_ros.nodes.launching.actions import description, ends_launch, fails_launch, node
+from tasktp_ros.nodes.launching.arguments import (
+    Argument,
+    file,
+    file_to_write,
+    folder,
+    one_of,
+    optional,
+    required,
+    switch,
+)
+from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
+from tasktp_ros.tasks.vocabulary import VOCABULARIES
+
+ARGUMENTS = (
+    Argument("scan", None, "scan folder in ScanNet's layout, with label and instance pictures", folder),
+    Argument("target", None, "category to search for", required),
+    Argument(
+        "labels", "", "label table; empty: scannetv2-labels.combined.tsv two folders above the scan", optional(file)
+    ),
+    Argument("criterion", "verified", f"when it is located: {', '.join(CRITERIA)}", one_of(*CRITERIA)),
+    Argument("narrow", "true", "send the goal; false: the detector looks for everything, as a dense one would", switch),
+    Argument("summary", "", "also write the result to this JSON file", optional(file_to_write)),
+    *perception.ARGUMENTS,
+)
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments, start perception, task manager, player and searcher."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    perception = IncludeLaunchDescription(PythonLaunchDescriptionSource(PERCEPTION))
-    return LaunchDescription([*declared, perception, OpaqueFunction(function=_search)])
+    return description(ARGUMENTS, nodes)
 
 
-def _search(context: LaunchContext) -> list[Node]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+def nodes(given: dict[str, Any]) -> list[Node]:
+    vocabulary = perception.vocabulary(given, DEFAULT_VOCABULARY)
+    if given["target"] not in VOCABULARIES.get(vocabulary, ()):
+        raise DataError(
+            f"launch argument target is {given['target']!r}: expected a category of {vocabulary}, such as cup"
+        )
+    cameras = perception.cameras(given)
+    if len(cameras) > 1:
+        raise DataError(f"launch argument cameras is {cameras}: a search looks through one camera")
     player = {
         "source": given["scan"],
+        "topic": cameras[0],
         "every": 90,
         "subscribers": 2,  # perception and the searcher
         "stamps": "source",
         "results": "search_steps",
         "results_type": "tasktp_ros/msg/SearchStatus",
     }
-    searcher = {name: given[name] for name in ("scan", "target", "labels", "criterion", "summary")}
+    searcher = {name: given[name] for name in ("scan", "target", "labels", "criterion", "narrow", "summary")}
+    searcher |= {"vocabulary": vocabulary}
     return [
-        Node(
-            package="tasktp_ros",
-            executable=name,
-            namespace=given["namespace"],
-            parameters=[parameters],
-            arguments=["--ros-args", "--log-level", given["log_level"]],
-            output="screen",
-            on_exit=Shutdown() if name == "searcher" else None,
-        )
-        for name, parameters in (
-            ("player", player),
-            ("searcher", searcher | {"narrow": given["narrow"].lower() == "true"}),
-        )
+        *perception.nodes(given),
+        node("player", given, player, fails_launch),
+        node("searcher", given, searcher, ends_launch, topics={"image": cameras[0]}),
     ]

@@ -24,7 +24,7 @@ from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
 from tasktp_ros.evaluation.speed import stage_gflops
 from tasktp_ros.evaluation.subsets import wrong_set
 from tasktp_ros.files import file_mark, replacing
-from tasktp_ros.runtime.models import model_file
+from tasktp_ros.runtime.shipped import model_file
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.workers import in_processes
 

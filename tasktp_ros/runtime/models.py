@@ -1,7 +1,5 @@
-"""Names of models: where shipped weights are found, and the untrained stand-in."""
+"""Opening a model by its name or file, and the untrained stand-in."""
 
-import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
@@ -9,14 +7,12 @@ from typing import cast
 import torch
 from torch import nn
 
-from tasktp_ros.errors import ModelError
 from tasktp_ros.reduction.tasktp import TaskGate
 from tasktp_ros.runtime.checkpoints import ModelCard, load_model
+from tasktp_ros.runtime.shipped import UNTRAINED, find_model
 from tasktp_ros.tasks.vocabulary import COCO
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.sizes import build_detector
-
-UNTRAINED = "nano-untrained"
 
 
 def open_model(model: str | Path) -> tuple[Detector, ModelCard]:
@@ -25,37 +21,8 @@ def open_model(model: str | Path) -> tuple[Detector, ModelCard]:
     Raises:
         ModelError: no such name or file, or a file that cannot be used.
     """
-    if str(model) == UNTRAINED:
-        return untrained_nano()
-    path = Path(model)
-    if path.suffix != ".safetensors" and (path.parent != Path() or path.suffix):
-        raise ModelError(f"model {str(model)!r} is neither a shipped name nor a .safetensors file")
-    file = model_file(model)
-    if file is None:
-        raise ModelError(f"unknown model {str(model)!r}; shipped models are {', '.join(shipped_models())}")
-    return load_model(file)
-
-
-def model_file(model: str | Path) -> Path | None:
-    """The file of a model, by shipped name or path; None where there is none of that name."""
-    if Path(model).suffix == ".safetensors":
-        return Path(model)
-    places = (folder / f"{model}.safetensors" for folder in weight_folders())
-    return next((file for file in places if file.is_file()), None)
-
-
-def shipped_models() -> list[str]:
-    """Names that :func:`open_model` knows on this machine."""
-    found = {path.stem for folder in weight_folders() for path in folder.glob("*.safetensors")}
-    return [UNTRAINED, *sorted(found)]
-
-
-def weight_folders() -> list[Path]:
-    """Folders searched for shipped weights: of a checkout, of the Python environment, of every sourced ROS workspace."""
-    package = Path(__file__).resolve().parents[1]
-    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    installed = [Path(prefix) / "share" / "tasktp_ros" / "weights" for prefix in prefixes]
-    return [package.parent / "weights", Path(sys.prefix) / "share" / "tasktp_ros" / "weights", *installed]
+    file = find_model(model)
+    return untrained_nano() if file is None else load_model(file)
 
 
 def untrained_nano() -> tuple[Detector, ModelCard]:

@@ -57,14 +57,14 @@ def test_perception_comes_up_in_a_namespace_with_its_cameras(robot: Robot, launc
     assert "Traceback" not in process.log
 
 
+@pytest.mark.parametrize(("in_file", "arguments"), [("true", []), ("false", ["use_sim_time:=true"])])
 def test_without_autostart_the_nodes_wait_for_a_manager_and_take_the_given_file(
-    robot: Robot, launch: Callable[..., NodeProcess], tmp_path: Path
+    robot: Robot, launch: Callable[..., NodeProcess], tmp_path: Path, in_file: str, arguments: list[str]
 ) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text(
-        (REPOSITORY / "config" / "perception.yaml").read_text().replace("max_detections: 100", "max_detections: 7")
-    )
-    launch("perception.launch.py", "autostart:=false", f"params_file:={own}", "use_sim_time:=true")
+    changed = f"max_detections: 7\n    use_sim_time: {in_file}"
+    own.write_text((REPOSITORY / "config" / "perception.yaml").read_text().replace("max_detections: 100", changed))
+    launch("perception.launch.py", "autostart:=false", f"params_file:={own}", *arguments)
     assert robot.state("perception") == robot.state("task_manager") == "unconfigured"
     assert robot.get("max_detections") == 7
     assert robot.get("use_sim_time") is True
@@ -78,15 +78,85 @@ def test_a_killed_node_is_started_again(robot: Robot, launch: Callable[..., Node
     process.says("revision 1: all categories", times=2)
 
 
+@pytest.mark.parametrize("node", ["perception", "task_manager"])
+def test_a_node_that_dies_ends_the_launch_which_fails(launch: Callable[..., NodeProcess], node: str) -> None:
+    process = launch("perception.launch.py", "model:=nano-untrained")
+    process.says("ready after")
+    process.says("revision 1: all categories")
+    (victim,) = children(process, node)
+    others = [child for child in children(process, "") if child != victim]
+    os.kill(victim, signal.SIGKILL)
+    assert process.process.wait(30) == 1
+    assert f"{node} ended by signal 9, so this launch has failed" in process.log
+    assert not any(Path(f"/proc/{child}").exists() for child in others)
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "said"),
+    [
+        ("perception.launch.py", ["respawn:=often"], "respawn is 'often'"),
+        ("perception.launch.py", ["params_file:=/nowhere.yaml"], "params_file is '/nowhere.yaml': it does not exist"),
+        ("replay.launch.py", ["source:=/tmp", "rate:=fast"], "rate is 'fast'"),
+        ("replay.launch.py", ["source:=/nowhere"], "source is '/nowhere': it does not exist"),
+        ("replay.launch.py", ["source:=/tmp", "cameras:=[front-cam]"], "'front-cam' cannot be the name of a topic"),
+        ("scannet_search.launch.py", ["scan:=/tmp", "target:=cup", "narrow:=maybe"], "narrow is 'maybe'"),
+        ("scannet_search.launch.py", ["scan:=/tmp", "target:=unicorn"], "target is 'unicorn'"),
+    ],
+)
+def test_a_bad_argument_is_one_sentence_before_anything_starts(
+    launch: Callable[..., NodeProcess], file: str, arguments: list[str], said: str
+) -> None:
+    process = launch(file, *arguments)
+    assert process.process.wait(30) == 1
+    assert said in process.log
+    assert "process started" not in process.log and "Traceback" not in process.log
+
+
+def pictures(folder: Path, count: int = 4) -> Path:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        encoded = cv2.imencode(".png", np.full((48, 64, 3), 20 * number, np.uint8))[1]
+        (folder / f"{number}.png").write_bytes(encoded.tobytes())
+    return folder
+
+
 def test_a_replay_plays_every_frame_and_ends_by_itself(launch: Callable[..., NodeProcess], tmp_path: Path) -> None:
-    frames = tmp_path / "frames"
-    frames.mkdir()
-    for number in range(4):
-        cv2.imwrite(str(frames / f"{number}.png"), np.full((48, 64, 3), 20 * number, np.uint8))
+    frames = pictures(tmp_path / "frames")
     process = launch("replay.launch.py", f"source:={frames}", f"summary:={tmp_path / 'summary.json'}")
     assert process.process.wait(90) == 0, process.log
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert (summary["frames_sent"], summary["results_received"], summary["lost"]) == (4, 4, 0)
+
+
+@pytest.mark.parametrize("source", ["1e3", 'run #3: it\'s "y" é'])
+def test_a_replay_takes_any_name_and_sends_on_the_first_camera(
+    launch: Callable[..., NodeProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pictures(tmp_path / source)
+    cameras = "cameras:=[front/image, rear/image]"
+    model = "model:=nano-untrained"
+    process = launch("replay.launch.py", f"source:={source}", f"summary:={source}.json", cameras, model)
+    assert process.process.wait(90) == 0, process.log
+    summary = json.loads((tmp_path / f"{source}.json").read_text())
+    assert (summary["source"], summary["results_received"], summary["lost"]) == (source, 4, 0)
+
+
+def test_a_replay_sends_on_the_camera_of_the_parameter_file(launch: Callable[..., NodeProcess], tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("perception: {ros__parameters: {cameras: [front/image], model: nano-untrained}}")
+    process = launch("replay.launch.py", f"source:={pictures(tmp_path / 'frames')}", f"params_file:={own}")
+    assert process.process.wait(90) == 0, process.log
+    assert "on /front/image in lock step" in process.log and "4 results, 0 without" in process.log
+
+
+def test_a_replay_whose_source_cannot_be_played_fails(launch: Callable[..., NodeProcess], tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    process = launch("replay.launch.py", f"source:={empty}", "model:=nano-untrained")
+    assert process.process.wait(60) == 1
+    assert "no images in" in process.log and "player ended with status 2" in process.log
+    assert "Traceback" not in process.log
 
 
 def test_a_search_ends_with_its_result(
@@ -95,7 +165,8 @@ def test_a_search_ends_with_its_result(
     root, target = walk
     summary = tmp_path / "search.json"
     scan = root / "scans" / "scene0001_00"
-    process = launch("scannet_search.launch.py", f"scan:={scan}", f"target:={target}", f"summary:={summary}")
+    camera = "cameras:=[/front/image]"
+    process = launch("scannet_search.launch.py", f"scan:={scan}", f"target:={target}", f"summary:={summary}", camera)
     assert process.process.wait(120) == 0, process.log
     found = json.loads(summary.read_text())
     assert found["found"] and found["located_frame"] == 180 and found["other_tasks"] == 0
@@ -116,7 +187,7 @@ def children(process: NodeProcess, name: str) -> list[int]:
             command = (folder / "cmdline").read_bytes().decode()
         except (OSError, ValueError, IndexError):
             continue
-        if parent == process.process.pid and f"/{name}" in command:
+        if parent == process.process.pid and f"/lib/tasktp_ros/{name}" in command:
             found.append(int(folder.name))
     return found
 

@@ -1,6 +1,7 @@
 """The player as a process on real DDS, answered by another process."""
 
 import json
+import os
 import re
 import signal
 import time
@@ -11,7 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from harness import SOON, NodeProcess, eventually
+from harness import LATCHED, SOON, NodeProcess, eventually
+from rcl_interfaces.msg import Log
 
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.bags import BagWriter
@@ -128,6 +130,14 @@ def test_zero_repeated_and_backward_stamps_are_still_paired(play, tmp_path):
     assert {base, base - 10**9, base + 5} <= set(shown)
 
 
+@pytest.mark.parametrize("mode", ["unique", "source"])
+def test_stamps_before_1970_and_at_the_end_of_time_do_not_end_a_replay(play, tmp_path, mode):
+    times = [-1, -(10**9) * 2**31, 2**31 * 10**9 - 1, stamps()[0]]
+    summary, _, echo = play(bag(tmp_path / "walk", times), stamps=mode)
+    assert (summary["frames_sent"], summary["results_received"], summary["problems"]) == (4, 4, [])
+    assert stamps()[0] in seen_stamps(echo)
+
+
 def test_untouched_stamps_are_paired_one_by_one(play, tmp_path):
     base = stamps()[0]
     times = [base, base, base, 0, 0]
@@ -184,12 +194,68 @@ def test_too_few_to_play_for_is_one_sentence(start, tmp_path):
         ({"source": "/nowhere", "rate": "fast"}, "rate"),
         ({"source": "/nowhere", "timeout": -1.0}, "timeout"),
         ({"source": "/nowhere", "stamps": "never"}, "stamps"),
+        ({"source": "/nowhere", "stamps": "[]"}, "stamps is None: expected a text"),
+        ({"source": "/nowhere", "rate": ".nan"}, "parameter rate is nan"),
+        ({"source": "/nowhere", "rate": ".inf"}, "parameter rate is inf"),
+        ({"source": "/nowhere", "every": 0}, "parameter every is 0: expected 1 or more"),
+        ({"source": 2024}, "parameter source is 2024: expected a text"),
+        ({"source": "/nowhere", "topic": "front-cam/image"}, "parameter topic: 'front-cam/image' cannot be"),
+        ({"source": "/nowhere", "summary": "/proc/x/y.json"}, "cannot write to /proc/x/y.json"),
+        ({"source": "a: b: c"}, "a text needs quotes"),
+        ({"source": os.fsdecode(b"/b\xe4ld")}, r"/b\xe4ld is not UTF-8"),
     ],
 )
 def test_bad_parameters_are_one_sentence(start, parameters, said):
     player = start(PLAYER, stop_after=3, **parameters)
     assert player.process.wait(30) == 2
     assert said in player.log
+    assert "Traceback" not in player.log and len(player.log.splitlines()) <= 2, player.log
+
+
+def test_an_answer_without_a_header_is_refused(start, tmp_path):
+    source = bag(tmp_path / "walk", stamps(1))
+    player = start(PLAYER, source=source, results_type="geometry_msgs/msg/Point")
+    assert player.process.wait(30) == 2
+    assert "does not begin with a header" in player.log
+
+
+def test_what_is_wrong_at_the_start_reaches_those_who_read_the_log_through_ros(start, robot):
+    heard = robot.listen(Log, "/rosout", LATCHED)
+    start(PLAYER, source="/nowhere")
+    heard.until(lambda entry: "/nowhere does not exist" in entry.msg, "the player's error")
+
+
+def test_a_second_node_that_answers_is_warned_of(start, tmp_path):
+    for _ in range(2):
+        start((ECHO, "0", "1")).says("listening")
+    player = start(PLAYER, source=bag(tmp_path / "walk", stamps(2)), subscribers=2)
+    assert player.process.wait(60) == 0
+    assert "2 nodes publish /detections: is another launch still running?" in player.log
+
+
+def test_a_folder_whose_pictures_are_all_broken_is_an_error(start, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for index in range(2):
+        (broken / f"{index}.png").write_bytes(b"no picture")
+    start((ECHO, "0", "1")).says("listening")
+    player = start(PLAYER, source=broken)
+    assert player.process.wait(30) == 2
+    assert "no readable frame" in player.log or "no frame of" in player.log
+    assert "Traceback" not in player.log
+
+
+def test_a_summary_that_cannot_be_written_in_the_end_is_an_error_and_stays_in_the_log(start, tmp_path):
+    place = tmp_path / "out"
+    place.mkdir()
+    start((ECHO, "0", "1")).says("listening")
+    player = start(PLAYER, source=bag(tmp_path / "walk", stamps()), loop=True, summary=place / "summary.json")
+    player.says("playing")
+    place.rmdir()
+    place.write_text("a file by now")
+    status, _ = player.end()
+    assert status == 2
+    assert "frames sent" in player.log and "cannot be written" in player.log
     assert "Traceback" not in player.log
 
 
@@ -214,3 +280,11 @@ def test_a_signal_ends_the_player_cleanly_at_every_stage(start, tmp_path, number
     assert "Traceback" not in player.log
     if stage == "playing":
         assert json.loads((tmp_path / "summary.json").read_text())["stopped_early"]
+
+
+def test_a_signal_that_comes_again_while_the_player_ends_changes_nothing(start, tmp_path):
+    start((ECHO, "0", "1")).says("listening")
+    player = start(PLAYER, source=bag(tmp_path / "walk", stamps()), loop=True)
+    player.says("playing")
+    eventually(lambda: not player.running or player.process.send_signal(signal.SIGINT), "the player ends")
+    assert player.process.wait() == 0, player.log

@@ -61,6 +61,10 @@ def test_without_a_scan_a_claim_is_enough_and_the_goal_is_ended(
         (["target:=cup", "criterion:=verified"], "set the parameter scan"),
         (["target:=cup", "criterion:=perhaps"], "parameter criterion"),
         (["target:=cup", "scan:=/nowhere/scans/scene0000_00"], "label table"),
+        (["target:=5"], "parameter target is 5: expected a text"),
+        (["target:=cup", "wait:=.nan"], "parameter wait is nan: expected 0 or more"),
+        (["target:=cup", "narrow:=1"], "parameter narrow is 1: expected true or false"),
+        (["target:=cup", "summary:=/proc/x/y.json"], "cannot write to /proc/x/y.json"),
     ],
 )
 def test_bad_parameters_are_one_sentence(start: Callable[..., NodeProcess], parameters: list[str], said: str) -> None:
@@ -81,3 +85,10 @@ def test_a_searcher_whom_no_perception_serves_says_so(start: Callable[..., NodeP
     searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", "target:=cup", "-p", "wait:=5.0")
     assert searcher.process.wait(30) == 1
     assert "is perception active?" in searcher.log
+
+
+def test_a_search_whose_camera_has_gone_ends_and_says_so(start: Callable[..., NodeProcess]) -> None:
+    start(model="fake", autostart=True).says("ready after")
+    searcher = start(["-m", "tasktp_ros.nodes.searcher"], target="cup", narrow=False, wait=3)
+    assert searcher.process.wait(30) == 1
+    assert "nobody has sent images on /image" in searcher.log and "not located on 0 images" in searcher.log

@@ -17,7 +17,7 @@ from tasktp_ros.evaluation.search.protocol import CERTAIN, StepResult, judge
 from tasktp_ros.evaluation.search.steps import look, step_frames
 from tasktp_ros.files import file_mark, replacing
 from tasktp_ros.runtime.detections import Detections
-from tasktp_ros.runtime.models import model_file
+from tasktp_ros.runtime.shipped import model_file
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.runtime.threads import use_threads
 

@@ -13,8 +13,6 @@ CERTAIN = 0.5
 """Score that a detection must exceed to claim the object."""
 MASK_OVERLAP = 0.5
 BOX_OVERLAP = 0.25
-CRITERIA = ("verified", "claimed", "lenient")
-"""verified: a claim whose mask overlaps a visible instance by IoU 0.5; claimed: any claim; lenient: its box, by 0.25."""
 
 
 class Result(Protocol):
@@ -100,7 +98,7 @@ def follow(steps: Sequence[StepResult], criterion: str) -> Outcome:
 
     Args:
         steps: of the whole walk, or as far as it was searched.
-        criterion: one of `CRITERIA`.
+        criterion: one of `criteria.CRITERIA`.
     """
     truth = "verified" if criterion == "claimed" else criterion
     runs = next((number for number, step in enumerate(steps, 1) if getattr(step, criterion)), 0)

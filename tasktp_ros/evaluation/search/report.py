@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tasktp_ros.evaluation.search.protocol import CRITERIA, StepResult, follow
+from tasktp_ros.evaluation.search.criteria import CRITERIA
+from tasktp_ros.evaluation.search.protocol import StepResult, follow
 from tasktp_ros.evaluation.search.queries import Query
 
 Steps = Mapping[str, Sequence[Sequence[StepResult]]]

@@ -7,7 +7,6 @@ no frame is dropped and scores do not depend on speed. A rate instead behaves li
 import importlib
 import json
 import struct
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,21 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.frame import Frame, FrameSource
 from tasktp_ros.datasets.frames import open_source
-from tasktp_ros.errors import DataError
-from tasktp_ros.files import replacing
+from tasktp_ros.errors import DataError, InputError
+from tasktp_ros.files import check_file, refusal, replacing
 from tasktp_ros.nodes import qos
+from tasktp_ros.nodes.names import topic_name
 from tasktp_ros.nodes.player.book import ReplayBook, SentFrame
+from tasktp_ros.nodes.program import SPIN_SECONDS, read_parameters, run_program, spin_once
 
-SPIN_SECONDS = 0.05
 STAMPS = ("unique", "source", "now")
 
 PARAMETERS: dict[str, tuple[Any, str]] = {
@@ -77,48 +74,34 @@ class Settings:
 
     @staticmethod
     def of(node: Node) -> "Settings":
-        """Declare and read the parameters; DataError says which one is wrong."""
-        values: dict[str, Any] = {}
-        for name, (default, description) in PARAMETERS.items():
-            descriptor = ParameterDescriptor(description=description, read_only=True, dynamic_typing=True)
-            value = node.declare_parameter(name, default, descriptor).value
-            wanted = type(default)
-            fits = isinstance(value, (float, int) if wanted is float else wanted)
-            if not fits or isinstance(value, bool) != (wanted is bool):
-                raise DataError(f"parameter {name} is {value!r}: expected a {wanted.__name__} ({description})")
-            values[name] = wanted(value)
-        for name in ("rate", "timeout", "wait", "stop_after"):
-            if not 0 <= values[name] < 1e9:
-                raise DataError(f"parameter {name} is {values[name]}: expected 0 or more")
+        """Declare and read the parameters; a TaskTPError says which one is wrong."""
+        values = read_parameters(node, PARAMETERS)
         for name in ("every", "subscribers"):
             if values[name] < 1:
                 raise DataError(f"parameter {name} is {values[name]}: expected 1 or more")
+        for name in ("topic", "results"):
+            try:
+                topic_name(values[name])
+            except InputError as error:
+                raise DataError(f"parameter {name}: {error}") from error
         if values["stamps"] not in STAMPS:
             raise DataError(f"parameter stamps is {values['stamps']!r}: expected one of {', '.join(STAMPS)}")
         if not values["source"]:
             raise DataError("parameter source is empty: expected a bag, folder of images or video")
+        if values["summary"]:
+            check_file(Path(values["summary"]))
         return Settings(**values)
 
 
 def play(args: Sequence[str] | None, stop: threading.Event) -> int:
     """Run the node until its source ends or `stop` is set."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("player")
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
+
+    def work(node: Node, executor: SingleThreadedExecutor) -> int:
         settings = Settings.of(node)
         with open_source(settings.source, topic=settings.source_topic or None) as source:
             return Player(node, executor, settings, source, stop).run()
-    except DataError as error:
-        node.get_logger().error(str(error))
-        return 2
-    except ExternalShutdownException:
-        return 0
-    finally:
-        executor.shutdown(timeout_sec=1.0)
-        node.destroy_node()
-        rclpy.try_shutdown()
+
+    return run_program("player", args, work)
 
 
 class Player:
@@ -145,7 +128,7 @@ class Player:
         )
 
     def run(self) -> int:
-        """Play everything and report; the exit status."""
+        """Play everything and report; the exit status: 1 nobody to play for, 2 nothing could be played or written down."""
         log = self.node.get_logger()
         mode = f"at {self.settings.rate} Hz" if self.settings.rate else "in lock step"
         log.info(f"playing {self.source.description} on {self.publisher.topic_name} {mode}")
@@ -161,8 +144,7 @@ class Player:
                 upcoming = reader.submit(next, frames, None)
                 self._play_one(*ready)
         self._wait(lambda: not self.book.open_frames, self.settings.timeout)
-        self._report()
-        return 0
+        return self._report()
 
     def _play_one(self, frame: Frame, record: bytes, passes: int) -> None:
         if self.settings.rate and self.book.frames:
@@ -190,13 +172,13 @@ class Player:
         passes = 0
         while True:
             before = played
-            for frame in self.source:
+            for frame in self._readable():
                 if frame.index % self.settings.every:
                     continue
                 try:
                     shown = frame.decoded() if self.message_type == records.IMAGE else frame
                     yield shown, shown.record, passes
-                except DataError as error:
+                except (DataError, struct.error) as error:
                     self.source.problems.append(f"frame {frame.index} was skipped: {error}")
                     continue
                 played += 1
@@ -205,6 +187,13 @@ class Player:
             if not self.settings.loop or played == before:
                 return
             passes += 1
+
+    def _readable(self) -> Iterator[Frame]:
+        """The source's frames up to where it can be read; a stick may be pulled out."""
+        try:
+            yield from self.source
+        except OSError as error:
+            self.source.problems.append(f"{self.source.description} ends here: {refusal(error)}")
 
     def _first_frame(self) -> Frame:
         known = list(self.source.problems)
@@ -230,6 +219,11 @@ class Player:
         if not self._wait(lambda: not missing(), self.settings.wait):
             return f"{missing()} after {self.settings.wait} s" if missing() else ""
         self._wait(lambda: False, qos.SETTLE_SECONDS)
+        answering = qos.connected_publishers(self.node, self.subscription)
+        if answering > 1:
+            self.node.get_logger().warning(
+                f"{answering} nodes publish {self.subscription.topic_name}: is another launch still running?"
+            )
         return ""
 
     def _wait(self, done: Any, seconds: float) -> bool:
@@ -239,7 +233,7 @@ class Player:
             left = deadline - time.monotonic()
             if left <= 0 or self.stop.is_set():
                 return False
-            self.executor.spin_once(timeout_sec=min(left, SPIN_SECONDS))
+            spin_once(self.node, self.executor, min(left, SPIN_SECONDS))
         return True
 
     def _on_result(self, record: bytes) -> None:
@@ -251,7 +245,7 @@ class Player:
             return
         self.book.received(stamp_ns, frame_id, now)
 
-    def _report(self) -> None:
+    def _report(self) -> int:
         problems = list(dict.fromkeys(self.source.problems))
         summary = {
             "source": str(self.source.path),
@@ -271,8 +265,11 @@ class Player:
             f"order {'kept' if summary['order_kept'] else 'BROKEN'}, headers "
             f"{'equal' if summary['headers_equal'] else 'DIFFERENT'}, {summary['frames_per_second']} frames/s{speed}"
         )
-        if self.settings.summary:
-            write_json(Path(self.settings.summary), summary)
+        written = not self.settings.summary or write_json(self.node, Path(self.settings.summary), summary)
+        if not self.book.frames and not self.stop.is_set():
+            self.node.get_logger().error(f"no frame of {self.source.description} could be played")
+            return 2
+        return 0 if written else 2
 
 
 class Stamper:
@@ -296,7 +293,7 @@ class Stamper:
             self._offset += max(self._used) - min(self._used) + self._step
             self._used = {self._last}
         stamp = time.time_ns() if self.mode == "now" else source_ns + self._offset
-        if self.mode == "unique" and (stamp in self._used or stamp <= 0):
+        if self.mode == "unique" and (stamp in self._used or not 0 < stamp <= records.LATEST_STAMP):
             self.moved += 1
             stamp = max(self._last, 0) + 1
         while stamp in self._used:
@@ -307,19 +304,25 @@ class Stamper:
 
 
 def message_class(name: str) -> Any:
-    """The class of a message type such as "sensor_msgs/msg/Image"."""
+    """The class of a message type that begins with a header, such as "sensor_msgs/msg/Image"; DataError for others."""
     try:
         package, _, kind = name.split("/")
-        return getattr(importlib.import_module(f"{package}.msg"), kind)
+        found = getattr(importlib.import_module(f"{package}.msg"), kind)
+        fields = list(found.get_fields_and_field_types())
     except (ValueError, ImportError, AttributeError) as error:
         raise DataError(f"message type {name!r} is not installed: expected package/msg/Name") from error
+    if fields[:1] != ["header"]:
+        raise DataError(f"message type {name!r} does not begin with a header, by which answers are told apart")
+    return found
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file beside its place, then move it there."""
+def write_json(node: Node, path: Path, content: dict[str, Any]) -> bool:
+    """Write a JSON file beside its place, then move it there; whether that went well, or why not in the log."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as beside:
             beside.write_text(json.dumps(content, indent=1) + "\n")
     except OSError as error:
-        print(f"player: the summary {path} cannot be written: {error.strerror}", file=sys.stderr)
+        node.get_logger().error(f"the summary {path} cannot be written: {refusal(error)}")
+        return False
+    return True

@@ -15,13 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from numpy.typing import NDArray
-from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
@@ -30,13 +27,16 @@ from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
 from tasktp_ros.datasets.scannet.layout import RATE
 from tasktp_ros.datasets.scannet.scan import Scan
 from tasktp_ros.errors import DataError
-from tasktp_ros.evaluation.search.protocol import CRITERIA, StepResult, follow, judge
+from tasktp_ros.evaluation.search.criteria import CRITERIA
+from tasktp_ros.evaluation.search.protocol import StepResult, follow, judge
 from tasktp_ros.evaluation.search.steps import FRAMES_PER_STEP, Sight, look, step_frames
+from tasktp_ros.files import check_file
 from tasktp_ros.msg import PruningStats, SearchStatus, TaskCategories, TaskGoal
 from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.perception.results import read_detections, read_pixels
 from tasktp_ros.nodes.player.book import quantiles
-from tasktp_ros.nodes.player.node import SPIN_SECONDS, write_json
+from tasktp_ros.nodes.player.node import write_json
+from tasktp_ros.nodes.program import read_parameters, run_program, spin_once
 from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
@@ -50,7 +50,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "labels": ("", f"label table; empty = {TABLE} two folders above the scan"),
     "vocabulary": (DEFAULT_VOCABULARY, f"vocabulary of the detector: one of {', '.join(VOCABULARIES)}"),
     "criterion": ("", f"when it is located: {', '.join(CRITERIA)}; empty = verified with a scan, else claimed"),
-    "wait": (60.0, "seconds to wait for the task to come into force, and for perception"),
+    "wait": (60.0, "seconds to wait for the task to come into force, for perception, and while nobody sends images"),
     "summary": ("", "file that gets the result as JSON; empty = only the log"),
 }
 
@@ -74,12 +74,9 @@ class Settings:
         """Declare and read the parameters.
 
         Raises:
-            DataError: says which one is wrong.
+            TaskTPError: says which one is wrong.
         """
-        values: dict[str, Any] = {}
-        for name, (default, description) in PARAMETERS.items():
-            values[name] = node.declare_parameter(name, default, ParameterDescriptor(description=description)).value
-        settings = Settings(**values)
+        settings = Settings(**read_parameters(node, PARAMETERS))
         if settings.vocabulary not in VOCABULARIES:
             raise DataError(
                 f"parameter vocabulary is {settings.vocabulary!r}: expected one of {', '.join(VOCABULARIES)}"
@@ -93,27 +90,19 @@ class Settings:
             raise DataError(f"parameter criterion is {criterion!r}: expected one of {', '.join(CRITERIA)}")
         if criterion != "claimed" and not settings.scan:
             raise DataError(f"the criterion {criterion!r} needs to know where the object is: set the parameter scan")
+        if settings.summary:
+            check_file(Path(settings.summary))
         return replace(settings, criterion=criterion)
 
 
 def search(args: Sequence[str] | None, stop: threading.Event) -> int:
     """Run the node until the search is over or `stop` is set."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("searcher")
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
+
+    def work(node: Node, executor: SingleThreadedExecutor) -> int:
         settings = Settings.of(node)
         return Searcher(node, executor, settings, sights_of(settings), stop).run()
-    except DataError as error:
-        node.get_logger().error(str(error))
-        return 2
-    except ExternalShutdownException:
-        return 0
-    finally:
-        executor.shutdown(timeout_sec=1.0)
-        node.destroy_node()
-        rclpy.try_shutdown()
+
+    return run_program("searcher", args, work)
 
 
 def sights_of(settings: Settings) -> list[Sight] | None:
@@ -182,6 +171,7 @@ class Searcher:
         self.latencies: list[float] = []
         self.other_tasks = 0
         self.finished = False
+        self._sender_seen = 0.0
         self._heard: dict[int, Heard] = defaultdict(Heard)
         self._first_ns: int | None = None
         self._task: list[str] | None = None
@@ -190,7 +180,7 @@ class Searcher:
         self._result = node.create_publisher(SearchStatus, "search_result", qos.LATCHED)
         node.create_subscription(TaskCategories, "task_categories", self._on_task, qos.LATCHED)
         overrides = QoSOverridingOptions.with_default_policies()
-        node.create_subscription(
+        self._images = node.create_subscription(
             Image, "image", self._on_image, qos.camera(), raw=True, qos_overriding_options=overrides
         )
         node.create_subscription(Detection2DArray, "detections", self._on_detections, qos.RESULTS)
@@ -198,7 +188,7 @@ class Searcher:
         node.create_subscription(PruningStats, "pruning", self._on_pruning, qos.RESULTS)
 
     def run(self) -> int:
-        """Search and report; the exit status."""
+        """Search and report; the exit status, 1 where the search could not begin or go on."""
         target, log = self.settings.target, self.node.get_logger()
         problem = ""
         if not self._ask_for_target():
@@ -212,11 +202,17 @@ class Searcher:
             return 1
         self._spin(lambda: False, qos.SETTLE_SECONDS)  # perception learns of the task when we do, give or take a moment
         self._answers = self.node.create_publisher(SearchStatus, "search_steps", qos.RESULTS)
+        self._sender_seen = time.monotonic()
         log.info(f"searching for {target}, located when {self.settings.criterion}")
-        self._spin(lambda: self.finished, float("inf"))
+        self._spin(lambda: self.finished or self._left_alone(), float("inf"))
         self._end_goal()
-        self._report()
-        return 0
+        written = self._report()
+        if self.finished or self.stop.is_set():
+            return 0 if written else 2
+        log.error(
+            f"the search has no end: for {self.settings.wait} s nobody has sent images on {self._images.topic_name}"
+        )
+        return 1
 
     def _ask_for_target(self) -> bool:
         """Send the goal until it is in force; every new sender is met by a new goal, the same one each time."""
@@ -229,6 +225,13 @@ class Searcher:
                 self._goals.publish(goal)
             self._spin(lambda: self._task == [self.settings.target], 1.0)
         return self._task == [self.settings.target]
+
+    def _left_alone(self) -> bool:
+        """Whether nobody has offered images for longer than is waited for."""
+        now = time.monotonic()
+        if qos.connected_publishers(self.node, self._images):
+            self._sender_seen = now
+        return now - self._sender_seen > self.settings.wait
 
     def _looked_at(self) -> bool:
         """Whether a node that publishes `pruning` subscribes to the camera: an image sent earlier gets no answer."""
@@ -272,7 +275,12 @@ class Searcher:
             return
         self._first_ns = stamp_ns if self._first_ns is None else self._first_ns
         if stamp_ns - self._first_ns >= len(self.steps) * STEP_NS:
-            self._judge(heard)
+            try:
+                self._judge(heard)
+            except (ValueError, IndexError, TypeError) as error:
+                self.node.get_logger().error(
+                    f"image {len(self.steps)} was passed over, its results cannot be read: {error}"
+                )
         if not self.finished:
             self._answers.publish(self._status(message.header))
             return
@@ -288,7 +296,7 @@ class Searcher:
         sight = self.sights[number] if self.sights is not None and known else Sight({})
         stages = dict(zip(stats.stage_names, stats.stage_milliseconds, strict=True))
         milliseconds = float(stages.get("total", stats.detect_milliseconds) - stages.get("preprocess", 0.0))
-        kept = [count / stats.total_tokens for count in stats.kept_tokens]
+        kept = [count / max(1, stats.total_tokens) for count in stats.kept_tokens]
         step = judge(Seen.of(heard.detections, heard.instances), self.settings.target, sight, milliseconds, kept)
         self.steps.append(step)
         if heard.image_at is not None and heard.detections_at is not None:
@@ -309,7 +317,7 @@ class Searcher:
             finished=self.finished,
         )
 
-    def _report(self) -> None:
+    def _report(self) -> bool:
         outcome = follow(self.steps, self.settings.criterion)
         where = f"located on image {outcome.runs}" if outcome.found else f"not located on {outcome.runs} images"
         latency = quantiles(self.latencies)
@@ -326,13 +334,14 @@ class Searcher:
                 "latency_milliseconds": latency,
                 "steps": [asdict(step) for step in self.steps],
             }
-            write_json(Path(self.settings.summary), json.loads(json.dumps(content)))
+            return write_json(self.node, Path(self.settings.summary), json.loads(json.dumps(content)))
+        return True
 
     def _spin(self, done: Callable[[], bool], seconds: float) -> bool:
         """Handle what arrives until `done()`, the time is over or a signal came; whether it is done."""
         deadline = time.monotonic() + seconds
         while not done() and not self.stop.is_set() and time.monotonic() < deadline:
-            self.executor.spin_once(timeout_sec=SPIN_SECONDS)
+            spin_once(self.node, self.executor)
         return done()
 
 

@@ -1,0 +1,69 @@
+"""The part that all launch files start: perception and the task manager.
+
+The nodes bring themselves up (their parameter `autostart`) rather than being brought up by launch's lifecycle events:
+that works the same on every ROS 2 distribution, and also after a respawn. With autostart:=false a lifecycle manager
+does it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from launch_ros.actions import Node
+
+from tasktp_ros.nodes.launching.actions import ends_launch, node
+from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, optional, switch, topics
+from tasktp_ros.nodes.launching.parameter_files import parameter_file, parameter_of
+from tasktp_ros.nodes.names import namespace_name
+
+ARGUMENTS = (
+    Argument("namespace", "", "namespace of all nodes and all their topics", namespace_name),
+    Argument(
+        "params_file",
+        f"{get_package_share_directory('tasktp_ros')}/config/perception.yaml",
+        "YAML file with the parameters of perception and task_manager",
+        parameter_file,
+    ),
+    Argument("use_sim_time", "", "true: take the time from /clock; empty: as in params_file", optional(switch)),
+    Argument("model", "", "shipped model or .safetensors file; empty: as in params_file", optional(model)),
+    Argument("cameras", "", "image topics, as [/front/image, /rear/image]; empty: as in params_file", optional(topics)),
+    Argument("autostart", "true", "configure and activate at once; false: wait for a lifecycle manager", switch),
+    Argument("log_level", "info", "debug, info, warn, error or fatal", log_level),
+    Argument(
+        "respawn",
+        "false",
+        "true: start perception or task_manager again two seconds after it ended; false: the launch ends with it",
+        switch,
+    ),
+)
+
+
+def nodes(given: Mapping[str, Any]) -> list[Node]:
+    """Perception and task manager for some values of :data:`ARGUMENTS`."""
+    common = {"autostart": given["autostart"], **_named(given, "use_sim_time")}
+    own = {"perception": common | _named(given, "model", "cameras"), "task_manager": common}
+    return [
+        node(name, given, parameters, ends_launch, files=[given["params_file"]], respawn=given["respawn"])
+        for name, parameters in own.items()
+    ]
+
+
+def _named(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: given[name] for name in names if given[name] != ""}
+
+
+def cameras(given: Mapping[str, Any]) -> list[str]:
+    """Image topics that perception will look at."""
+    named = given["cameras"] or _from_file(given, "perception", "cameras", []) or ["image"]
+    return [named] if isinstance(named, str) else list(named)
+
+
+def vocabulary(given: Mapping[str, Any], default: str) -> str:
+    """Vocabulary in which the task manager will speak of categories."""
+    return str(_from_file(given, "task_manager", "vocabulary", default))
+
+
+def _from_file(given: Mapping[str, Any], name: str, parameter: str, default: Any) -> Any:
+    space = given["namespace"].strip("/")
+    full_name = f"/{space}/{name}" if space else f"/{name}"
+    return parameter_of(given["params_file"], full_name, parameter, default)

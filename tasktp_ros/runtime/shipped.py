@@ -1,0 +1,48 @@
+"""Names of models and where shipped weights are found, for programs that only name one: torch is not loaded."""
+
+import os
+import sys
+from pathlib import Path
+
+from tasktp_ros.errors import ModelError
+
+UNTRAINED = "nano-untrained"
+
+
+def find_model(model: str | Path) -> Path | None:
+    """The file of a model, by shipped name or by the path of a .safetensors file; None for the untrained stand-in.
+
+    Raises:
+        ModelError: no such name, or something else than a .safetensors file.
+    """
+    if str(model) == UNTRAINED:
+        return None
+    path = Path(model)
+    if path.suffix != ".safetensors" and (path.parent != Path() or path.suffix):
+        raise ModelError(f"model {str(model)!r} is neither a shipped name nor a .safetensors file")
+    file = model_file(model)
+    if file is None:
+        raise ModelError(f"unknown model {str(model)!r}; shipped models are {', '.join(shipped_models())}")
+    return file
+
+
+def model_file(model: str | Path) -> Path | None:
+    """The file of a model, by shipped name or path; None where there is none of that name."""
+    if Path(model).suffix == ".safetensors":
+        return Path(model)
+    places = (folder / f"{model}.safetensors" for folder in weight_folders())
+    return next((file for file in places if file.is_file()), None)
+
+
+def shipped_models() -> list[str]:
+    """Names that :func:`find_model` knows on this machine."""
+    found = {path.stem for folder in weight_folders() for path in folder.glob("*.safetensors")}
+    return [UNTRAINED, *sorted(found)]
+
+
+def weight_folders() -> list[Path]:
+    """Folders searched for shipped weights: of a checkout, of the Python environment, of every sourced ROS workspace."""
+    package = Path(__file__).resolve().parents[1]
+    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    installed = [Path(prefix) / "share" / "tasktp_ros" / "weights" for prefix in prefixes]
+    return [package.parent / "weights", Path(sys.prefix) / "share" / "tasktp_ros" / "weights", *installed]
