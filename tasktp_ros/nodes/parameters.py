@@ -4,7 +4,6 @@ import re
 from typing import TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import ParameterUninitializedException
 from rclpy.node import Node
 from rclpy.validate_full_topic_name import validate_full_topic_name
 from rclpy.validate_topic_name import validate_topic_name
@@ -50,13 +49,13 @@ def declare(
             descriptor.floating_point_range = [FloatingPointRange(from_value=float(minimum), to_value=float(maximum))]
         else:
             descriptor.integer_range = [IntegerRange(from_value=int(minimum), to_value=int(maximum), step=1)]
-    value: Value
-    try:
-        value = node.declare_parameter(name, default, descriptor).value
-    except ParameterUninitializedException as error:  # ROS finds no type in an empty list
+    value: Value | None = node.declare_parameter(name, default, descriptor).value
+    if value is None:  # ROS finds no type in an empty list
         if default != [""]:
-            raise InputError(f"parameter {name} must not be an empty list; its default is {default!r}") from error
+            raise InputError(f"parameter {name} must not be an empty list; its default is {default!r}")
+        node.undeclare_parameter(name)
         value = node.declare_parameter(name, default, descriptor, ignore_override=True).value
+    assert value is not None
     return value
 
 

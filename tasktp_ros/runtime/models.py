@@ -25,15 +25,27 @@ def open_model(model: str | Path) -> tuple[Detector, ModelCard]:
     Raises:
         ModelError: no such name or file, or a file that cannot be used.
     """
+    file = find_model(model)
+    return untrained_nano() if file is None else load_model(file)
+
+
+def find_model(model: str | Path) -> Path | None:
+    """The file of a model, by shipped name or path; None for the untrained stand-in, which has none.
+
+    Raises:
+        ModelError: no such name or file.
+    """
     if str(model) == UNTRAINED:
-        return untrained_nano()
+        return None
     path = Path(model)
     if path.suffix != ".safetensors" and (path.parent != Path() or path.suffix):
         raise ModelError(f"model {str(model)!r} is neither a shipped name nor a .safetensors file")
     file = model_file(model)
     if file is None:
         raise ModelError(f"unknown model {str(model)!r}; shipped models are {', '.join(shipped_models())}")
-    return load_model(file)
+    if not file.is_file():
+        raise ModelError(f"model file {file} does not exist")
+    return file
 
 
 def model_file(model: str | Path) -> Path | None:

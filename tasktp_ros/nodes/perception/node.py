@@ -11,7 +11,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from vision_msgs.msg import LabelInfo
 
-from tasktp_ros.errors import TaskError
+from tasktp_ros.errors import TaskError, TaskTPError
 from tasktp_ros.msg import TaskCategories
 from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.clock import node_time
@@ -19,18 +19,10 @@ from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
 from tasktp_ros.nodes.lifecycle import ManagedNode
 from tasktp_ros.nodes.perception.camera import Camera, Frame, camera_topics, results_prefix
 from tasktp_ros.nodes.perception.detection import DetectionService
-from tasktp_ros.nodes.perception.parameters import Settings, declare_settings, read_settings, refuse
+from tasktp_ros.nodes.perception.loading import check_loading, load_detector
+from tasktp_ros.nodes.perception.parameters import LOADING, Settings, declare_settings, read_settings, refuse
 from tasktp_ros.nodes.perception.results import label_info
 from tasktp_ros.nodes.perception.task_follower import TaskFollower
-
-
-def load_detector(settings: Settings) -> Any:
-    """Load the model that the parameters name; torch is imported here and not at start."""
-    from tasktp_ros.runtime.task_detector import TaskDetector
-    from tasktp_ros.runtime.threads import use_threads
-
-    use_threads(settings.threads)
-    return TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
 
 
 class PerceptionNode(ManagedNode):
@@ -38,11 +30,17 @@ class PerceptionNode(ManagedNode):
 
     Args:
         load: makes the detector from the settings.
+        check: raises TaskTPError when changed settings, given by name, could not be loaded.
     """
 
-    def __init__(self, load: Callable[[Settings], Any] = load_detector) -> None:
+    def __init__(
+        self,
+        load: Callable[[Settings], Any] = load_detector,
+        check: Callable[[Settings, Sequence[str]], None] = check_loading,
+    ) -> None:
         super().__init__("perception")
         self._load = load
+        self._check_loading = check
         self._detector: Any = None
         self._task: TaskFollower | None = None
         self._cameras: list[Camera] = []
@@ -149,7 +147,13 @@ class PerceptionNode(ManagedNode):
     def _check_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         settings = read_settings(self, parameters)
         vocabulary = self._detector.vocabulary if self._detector is not None else None
-        reason = refuse(settings, [parameter.name for parameter in parameters], self.state, vocabulary)
+        changed = [parameter.name for parameter in parameters]
+        reason = refuse(settings, changed, self.state, vocabulary)
+        if not reason and set(LOADING).intersection(changed):
+            try:
+                self._check_loading(settings, changed)
+            except TaskTPError as error:
+                reason = str(error)
         if not reason and not self._applies_after:
             self._apply(settings)
         return SetParametersResult(successful=not reason, reason=reason)

@@ -1,5 +1,6 @@
 """What the task manager does in each lifecycle state; `task_manager.py` lists its topics."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class TaskManagerNode(ManagedNode):
         super().__init__("task_manager")
         self._book: GoalBook | None = None
         self._kept: KeptGoals | None = None
+        self._kept_at = 0.0
+        self._unkept = False
         self._published: ActiveTask | None = None
         self._revision = 0
         self._problem = ""
@@ -123,7 +126,14 @@ class TaskManagerNode(ManagedNode):
             over = f"; the time of {len(ended)} was over" if ended else ""
             self.get_logger().warning(f"{len(book)} goals are brought back after a crash, from {path}{over}")
 
+    def _goals_changed(self, book: GoalBook) -> None:
+        """Keep the goals at once, but in a flood of them ten times a second."""
+        self._unkept = True
+        if time.monotonic() - self._kept_at >= EXPIRY_PERIOD:
+            self._keep(book.goals)
+
     def _keep(self, goals: Sequence[Goal]) -> None:
+        self._unkept, self._kept_at = False, time.monotonic()
         if self._kept is None:
             return
         try:
@@ -142,7 +152,7 @@ class TaskManagerNode(ManagedNode):
             self.complaints.say(self._problem)
             return
         self._problem = ""
-        self._keep(self._book.goals)
+        self._goals_changed(self._book)
         self._publish_changes()
 
     def _apply(self, book: GoalBook, message: TaskGoal) -> None:
@@ -168,7 +178,7 @@ class TaskManagerNode(ManagedNode):
         ended = self._book.expire()
         for goal in ended:
             self.get_logger().info(f"the time of goal {goal.goal_id!r} is over")
-        if ended:
+        if ended or self._unkept:
             self._keep(self._book.goals)
         self._publish_changes()
 
