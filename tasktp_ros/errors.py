@@ -21,6 +21,10 @@ class DataError(TaskTPError):
     """A bag, folder, video or data set that cannot be read."""
 
 
+class PictureError(DataError, InputError):
+    """A picture or camera message whose pixels cannot be read."""
+
+
 class ProcessError(TaskTPError):
     """A process of ours that ended when it should not have."""
 

@@ -28,7 +28,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield beside
         os.replace(beside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # where there was no room
+        if error.errno is not None:
+            error.filename = error.filename or str(path)  # where there was no room
         raise
     finally:
         beside.unlink(missing_ok=True)

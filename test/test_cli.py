@@ -58,7 +58,7 @@ def test_detect_prints_draws_and_gives_json(photo, tmp_path, capsys):
         (["detect", "{photo}", "--model", "none"], "unknown model 'none'"),
         (["detect", "{photo}", "--threshold", "7"], "between 0 and 1"),
         (["detect", "{photo}", "--draw", "/nowhere/x.png"], "cannot write"),
-        (["detect", "missing.jpg"], "not an image that can be read"),
+        (["detect", "missing.jpg"], "missing.jpg does not exist"),
         (["bench", "--image", "big"], "--image must be two sides in px"),
         (["bench", "--input", "0x5"], "--input must be two sides in px"),
         (["bench", "--keep", "2"], "between 0 and 1"),

@@ -190,7 +190,7 @@ def test_detect_draws_after_it_has_printed(tmp_path, capsys, monkeypatch):
     import cv2
 
     cv2.imwrite(str(tmp_path / "p.png"), np.zeros((60, 80, 3), np.uint8))
-    monkeypatch.setattr("tasktp_ros.cli.detect.replacing", refused)
+    monkeypatch.setattr("tasktp_ros.datasets.pictures.replacing", refused)
     words = ["detect", str(tmp_path / "p.png"), "--model", "nano-untrained", "--draw", str(tmp_path / "out.jpg")]
     assert main(words) == 1
     told = capsys.readouterr()

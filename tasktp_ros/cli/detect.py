@@ -2,12 +2,12 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasktp_ros.cli import options
-from tasktp_ros.errors import DataError
-from tasktp_ros.files import replacing
+from tasktp_ros.files import readable
 from tasktp_ros.runtime.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect and print; see `tasktp detect --help`."""
-    import cv2
-
     from tasktp_ros import TaskDetector
+    from tasktp_ros.datasets.pictures import write_picture
     from tasktp_ros.runtime.drawing import draw_overlay
     from tasktp_ros.runtime.threads import use_threads
 
@@ -56,21 +55,21 @@ def run(arguments: argparse.Namespace) -> int:
         for name, score, (left, top, right, bottom) in zip(found.names, found.scores, found.boxes, strict=True):
             print(f"{score:.2f}  {name:<16} {left:6.0f} {top:6.0f} {right:6.0f} {bottom:6.0f}")
     if arguments.draw:
-        encoded = cv2.imencode(arguments.draw.suffix, draw_overlay(image, found)[..., ::-1])[1]
-        with replacing(arguments.draw) as beside:
-            beside.write_bytes(encoded.tobytes())
+        write_picture(arguments.draw, draw_overlay(image, found))
     return 0
 
 
 def read_image(path: Path) -> "NDArray[np.uint8]":
-    """(H, W, 3) uint8 RGB of a JPEG or PNG file.
+    """(H, W, 3) uint8 RGB of a picture file, as stored; says on standard error where it asks to be turned.
 
     Raises:
-        DataError: it cannot be read.
+        PictureError: it cannot be read.
     """
-    import cv2
+    from tasktp_ros.datasets.pictures import decode_picture, orientation, read_bytes
 
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise DataError(f"{path} is not an image that can be read; expected a JPEG or PNG file")
-    return pixels[..., ::-1]
+    stored = read_bytes(path)
+    pixels = decode_picture(stored, str(path))
+    if orientation(stored) != 1:
+        print(f"{readable(path)} has an orientation tag, which is not followed: its pixels are taken as stored (to turn the file for "
+              "good: mogrify -auto-orient)", file=sys.stderr)  # fmt: skip
+    return pixels

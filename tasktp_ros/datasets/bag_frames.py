@@ -8,16 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rosbags.rosbag2 import Reader
 
 from tasktp_ros.datasets import records
-from tasktp_ros.datasets.damaged_bags import StoredMessage, read_damaged
-from tasktp_ros.datasets.frames import BAG_SUFFIXES, Frame, FrameSource, natural_order
+from tasktp_ros.datasets.damaged_bags import StoredMessage, read_damaged, storage_kind, unfinished_parts
+from tasktp_ros.datasets.frame import Frame, FrameSource, natural_order
+from tasktp_ros.datasets.messages import check_compressed, is_depth
 from tasktp_ros.errors import DataError
 
 IMAGE_TYPES = (records.IMAGE, records.COMPRESSED_IMAGE)
+BAG_SUFFIXES = frozenset({".mcap", ".db3"})
 LOOK_AHEAD = 200  # messages of a bag without index that are looked at to learn its topics
+FARTHEST_LOOK = 100 * LOOK_AHEAD  # where none of them is an image
+NOT_IN_ADDRESSES = "?#%"  # SQLite's addresses give them a meaning, and rosbags does not quote them
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class BagSource(FrameSource):
         return f"{self.path} ({self.topic.name})"
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, stored in enumerate(self._messages(self.topic.name, self.problems)):
+        for index, stored in enumerate(self._messages(self.topic, self.problems)):
             try:
                 message = records.deserialise(stored.record, stored.message_type)
             except DataError as error:
@@ -62,6 +67,7 @@ class BagSource(FrameSource):
                 load_image=partial(records.decode, message),
                 source_record=stored.record,
                 message_type=stored.message_type,
+                load_encoded=partial(_stored, message) if stored.message_type == records.COMPRESSED_IMAGE else None,
             )
 
     def close(self) -> None:
@@ -70,6 +76,14 @@ class BagSource(FrameSource):
             self._reader.close()
 
     def _open_reader(self) -> Reader | None:
+        files = self._storage_files()
+        if any(unfinished_parts(file) for file in files):
+            self.problems.append(
+                f"{self.path} was not closed by its recorder: reading it row by row, with what was not yet in place"
+            )
+            return None
+        if any(storage_kind(file) == ".db3" and not _has_plain_address(file) for file in files):
+            return None
         # Truncated files fail in the reader, YAML, SQLite or struct, each in its own way.
         try:
             reader = Reader(self.path)
@@ -86,13 +100,18 @@ class BagSource(FrameSource):
         seen: dict[str, str] = {}
         for number, stored in enumerate(self._salvage([])):
             seen.setdefault(stored.topic, stored.message_type)
-            if number >= LOOK_AHEAD:
+            if number >= (LOOK_AHEAD if set(IMAGE_TYPES) & set(seen.values()) else FARTHEST_LOOK):
                 break
         return [Topic(name, message_type, None) for name, message_type in seen.items()]
 
     def _choose(self, asked: str | None) -> Topic:
         listed = ", ".join(f"{one.name} ({one.message_type})" for one in self.topics) or "none at all"
-        images = [one for one in self.topics if one.message_type in IMAGE_TYPES and one.count != 0]
+        announced = [one for one in self.topics if one.message_type in IMAGE_TYPES]
+        images = [one for one in announced if one.count != 0]
+        wanted = [one for one in announced if not asked or one.name.lstrip("/") == asked.lstrip("/")]
+        if wanted and not set(wanted) & set(images):
+            raise DataError(f"{self.path} has 0 messages on {', '.join(one.name for one in wanted)}: the topic was recorded, but nothing "
+                            "arrived (did camera and recorder agree on the QoS?)")  # fmt: skip
         if asked:
             named = [one for one in images if one.name.lstrip("/") == asked.lstrip("/")]
             if not named:
@@ -110,30 +129,36 @@ class BagSource(FrameSource):
         return colour[0]
 
     def _is_depth(self, topic: Topic) -> bool:
-        for stored in self._messages(topic.name, []):
+        for stored in self._messages(topic, []):
             try:
                 message = records.deserialise(stored.record, stored.message_type)
             except DataError:
                 continue
             kind = message.encoding if topic.message_type == records.IMAGE else message.format.split(";")[0]
-            return kind.strip() in records.DEPTH_ENCODINGS or "compressedDepth" in kind
+            return is_depth(kind)
         return False
 
-    def _messages(self, topic: str, problems: list[str]) -> Iterator[StoredMessage]:
-        """Messages of one topic; where the index leads into damage, salvage goes on behind the last good one."""
-        last = -1
+    def _messages(self, topic: Topic, problems: list[str]) -> Iterator[StoredMessage]:
+        """Messages of one topic; where the index leads into damage or to too few, salvage goes on behind the last good one."""
+        count, last = 0, -(1 << 63)
         if self._reader is not None:
-            connections = [one for one in self._reader.connections if one.topic == topic]
+            connections = [one for one in self._reader.connections if one.topic == topic.name]
             try:
                 for connection, timestamp, record in self._reader.messages(connections):
-                    last = timestamp
-                    yield StoredMessage(topic, connection.msgtype, timestamp, bytes(record))
-                return
+                    count, last = count + 1, timestamp
+                    yield StoredMessage(topic.name, connection.msgtype, timestamp, bytes(record))
+                if topic.count is None or count >= topic.count:
+                    return
             except Exception as error:  # see _open_reader
                 problems.append(f"{self.path} is damaged ({_first_sentence(error)}): reading what is left of it")
         for stored in self._salvage(problems):
-            if stored.topic == topic and stored.timestamp > last:
+            if stored.topic == topic.name and stored.timestamp > last:
+                count += 1
                 yield stored
+        if topic.count is not None and count < topic.count:
+            problems.append(
+                f"{self.path} announces {topic.count} messages on {topic.name} and holds {count} that can be read"
+            )
 
     def _salvage(self, problems: list[str]) -> Iterator[StoredMessage]:
         files = self._storage_files()
@@ -146,7 +171,27 @@ class BagSource(FrameSource):
     def _storage_files(self) -> list[Path]:
         if self.path.is_file():
             return [self.path]
-        return sorted((file for file in self.path.iterdir() if file.suffix in BAG_SUFFIXES), key=natural_order)
+        return sorted((file for file in self.path.iterdir() if storage_kind(file) in BAG_SUFFIXES), key=natural_order)
+
+
+def is_bag(path: Path) -> bool:
+    """Whether `path` is a rosbag2: a storage file, compressed or not, or a folder holding one."""
+    if path.is_dir():
+        return (path / "metadata.yaml").exists() or any(storage_kind(file) in BAG_SUFFIXES for file in path.iterdir())
+    return storage_kind(path) in BAG_SUFFIXES
+
+
+def _has_plain_address(file: Path) -> bool:
+    try:
+        return not set(NOT_IN_ADDRESSES) & set(str(file.absolute())) and bool(str(file.absolute()).encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _stored(message: Any) -> tuple[bytes, str]:
+    """A compressed image's bytes and kind, having looked whether it can be decoded."""
+    kind = check_compressed(memoryview(message.data), message.format)
+    return bytes(message.data), kind
 
 
 def _first_sentence(error: Exception) -> str:

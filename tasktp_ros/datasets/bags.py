@@ -3,9 +3,13 @@
 A bag appears under its name only when it is whole: it is written in a folder beside and moved there at the end.
 """
 
+import contextlib
 import os
+import re
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -16,10 +20,12 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from tasktp_ros.datasets import records
+from tasktp_ros.datasets.plain_paths import PlainPath
 from tasktp_ros.errors import DataError
 
 StorageFormat = Literal["mcap", "sqlite3"]
 METADATA_VERSION: Literal[8] = 8  # what ROS 2 Jazzy writes; Humble's player reads it as well
+LATEST = (1 << 63) - 1
 
 _TF = "tf2_msgs/msg/TFMessage"
 _CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -36,15 +42,19 @@ class BagWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._workshop = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
+            self._link = PlainPath(self._workshop)
         except OSError as error:
             raise DataError(f"no bag can be written at {self.path}: {error.strerror}") from error
-        self._writer = Writer(self._workshop / self.path.name, version=METADATA_VERSION, storage_plugin=plugin)
+        # Files inside a bag are named after it, in metadata and SQLite's addresses, which do not hold every name.
+        self._name = re.sub(r"[^A-Za-z0-9._-]", "_", self.path.name)
+        self._writer = Writer(self._link.path / self._name, version=METADATA_VERSION, storage_plugin=plugin)
         if storage == "mcap":
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> "BagWriter":
-        self._writer.open()
+        with self._one_sentence():
+            self._writer.open()
         return self
 
     def __exit__(
@@ -52,18 +62,33 @@ class BagWriter:
     ) -> None:
         try:
             if kind is None:
-                self._writer.close()
-                os.replace(self._workshop / self.path.name, self.path)
+                with self._one_sentence():
+                    self._writer.close()
+                    os.replace(self._workshop / self._name, self.path)
         finally:
             shutil.rmtree(self._workshop, ignore_errors=True)
+            self._link.close()
 
     def write(self, topic: str, message_type: str, stamp_ns: int, record: bytes) -> None:
-        """Add one serialised message, recorded at `stamp_ns` nanoseconds."""
-        connection = self._connections.get(topic)
-        if connection is None:
-            connection = self._writer.add_connection(topic, message_type, typestore=records.message_types())
-            self._connections[topic] = connection
-        self._writer.write(connection, stamp_ns, record)
+        """Add one serialised message, recorded at `stamp_ns` nanoseconds; a bag's time begins with 1970.
+
+        Raises:
+            DataError: there is no room.
+        """
+        with self._one_sentence():
+            connection = self._connections.get(topic)
+            if connection is None:
+                connection = self._writer.add_connection(topic, message_type, typestore=records.message_types())
+                self._connections[topic] = connection
+            self._writer.write(connection, min(max(stamp_ns, 0), LATEST), record)
+
+    @contextlib.contextmanager
+    def _one_sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise DataError(f"the bag {self.path} cannot be written: {reason}") from error
 
     def write_camera_info(
         self, topic: str, stamp_ns: int, frame_id: str, size: tuple[int, int], intrinsics: NDArray[np.float64]

@@ -5,7 +5,6 @@ they are kept in a few arrays, outlines as the JSON text they came in, which is 
 """
 
 import json
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch.utils.data import Dataset
 
 from tasktp_ros.datasets.coco_file import corners, is_crowd, read_annotations
 from tasktp_ros.datasets.coco_masks import decode_outline
-from tasktp_ros.errors import DataError
+from tasktp_ros.datasets.pictures import read_picture
+from tasktp_ros.errors import DataError, PictureError
 
 
 @dataclass(frozen=True)
@@ -116,22 +115,18 @@ class CocoDataset(Dataset[Sample]):
     def picture(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB of an image, without its objects; raises as reading the sample does.
 
-        As in COCO, a camera's note on how the picture should be turned is not followed.
+        Pixels are taken as stored, as in COCO: a note on how the picture should be turned is not followed.
         """
-        number, path = self.image_ids[index], self.folder / self._files[index]
+        path = self.folder / self._files[index]
         height, width = self._sides[index].tolist()
         try:
-            with Image.open(path) as opened:
-                if opened.size != (width, height):
-                    raise DataError(f"image {number}: {path} has {opened.height} x {opened.width} px, the annotation file "
-                                    f"says {height} x {width}")  # fmt: skip
-                return _rgb(opened)
-        except DataError:
-            raise
-        except FileNotFoundError:
-            raise DataError(f"image {number}: {path} does not exist") from None
-        except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-            raise DataError(f"image {number}: {path} cannot be read: {error}") from error
+            image = read_picture(path)
+        except PictureError as error:
+            raise DataError(f"image {self.image_ids[index]}: {error}") from error
+        if image.shape[:2] != (height, width):
+            raise DataError(f"image {self.image_ids[index]}: {path} has {image.shape[0]} x {image.shape[1]} px, the annotation file "
+                            f"says {height} x {width}")  # fmt: skip
+        return image
 
     def check(self) -> dict[str, int]:
         """Count images, pictures that are missing, annotations, and annotations that were left out."""
@@ -208,11 +203,3 @@ def find_split(root: str | Path, split: str) -> tuple[Path, Path]:
         looked = ", ".join(str(path) for path in (files if file is None else folders))
         raise DataError(f"no {'annotations' if file is None else 'images'} of split {split!r}; looked for {looked}")
     return folder, file
-
-
-def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of any kind of picture; of 16 bits the upper eight."""
-    if picture.mode.startswith("I"):
-        grey = np.clip(np.asarray(picture).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    return np.array(picture.convert("RGB"))

@@ -8,31 +8,20 @@ import struct
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
+from tasktp_ros.datasets.messages import message_pixels
 from tasktp_ros.errors import DataError
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
-DEPTH_ENCODINGS = ("16UC1", "32FC1", "mono16")
 
 NANOSECONDS = 1_000_000_000
+EARLIEST_STAMP, LATEST_STAMP = -(1 << 31) * NANOSECONDS, (1 << 31) * NANOSECONDS - 1
 STAMP_OFFSET = 4  # after the four bytes that name the encapsulation
-
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "8UC3": 3, "rgba8": 4, "bgra8": 4, "8UC4": 4, "mono8": 1, "8UC1": 1}
-_TO_RGB = {
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "8UC3": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
-    "8UC4": cv2.COLOR_BGRA2RGB,
-    "mono8": cv2.COLOR_GRAY2RGB,
-    "8UC1": cv2.COLOR_GRAY2RGB,
-}
 
 
 @lru_cache(maxsize=1)
@@ -55,9 +44,9 @@ def serialise(message: Any) -> bytes:
 
 
 def header(stamp_ns: int, frame_id: str) -> Any:
-    """A std_msgs/Header; `stamp_ns` in nanoseconds since the epoch."""
+    """A std_msgs/Header; `stamp_ns` in nanoseconds since the epoch, moved to the nearest that a header can hold."""
     types = message_types().types
-    seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)
+    seconds, nanoseconds = _split(stamp_ns)
     time = types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
     return types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
 
@@ -100,42 +89,21 @@ def record_header(record: bytes | memoryview) -> tuple[int, str]:
 
 
 def with_stamp(record: bytes | memoryview, stamp_ns: int) -> bytes:
-    """The same serialised message with another header stamp (nanoseconds)."""
-    seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)
+    """The same serialised message with another header stamp (nanoseconds), or the nearest that a header can hold."""
+    seconds, nanoseconds = _split(stamp_ns)
     changed = bytearray(record)
     struct.pack_into(_order(record) + "iI", changed, STAMP_OFFSET, seconds, nanoseconds)
     return bytes(changed)
 
 
 def decode(message: Any) -> NDArray[np.uint8]:
-    """Pixels of an Image or CompressedImage as (H, W, 3) uint8 RGB; other encodings than 8 bit colour: DataError."""
-    if message.__msgtype__ == COMPRESSED_IMAGE:
-        return decode_file(np.asarray(message.data), f"compressed image of format {message.format!r}")
-    channels = _CHANNELS.get(message.encoding)
-    if channels is None:
-        raise DataError(
-            f"images of encoding {message.encoding!r} cannot be shown as colour: expected {', '.join(_CHANNELS)}"
-        )
-    height, width, step = message.height, message.width, message.step
-    if height < 1 or step < width * channels or width < 1 or len(message.data) < step * height:
-        size = f"{width} x {height} px {message.encoding} with step {step}"
-        raise DataError(f"an image of {size} cannot have {len(message.data)} bytes")
-    rows = np.asarray(message.data)[: step * height].reshape(height, step)[:, : width * channels]
-    pixels = np.ascontiguousarray(rows).reshape(height, width, channels)
-    if message.encoding in _TO_RGB:
-        return np.asarray(cv2.cvtColor(pixels, _TO_RGB[message.encoding]), np.uint8)
-    return pixels
+    """Pixels of an Image or CompressedImage as contiguous (H, W, 3) uint8 RGB; what cannot be read: PictureError."""
+    return np.ascontiguousarray(message_pixels(message))
 
 
-def decode_file(encoded: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """Decode the bytes of a JPEG, PNG or other image file into (H, W, 3) uint8 RGB."""
-    try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise DataError(f"{name} cannot be decoded: it is truncated or not an image")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+def _split(stamp_ns: int) -> tuple[int, int]:
+    """Seconds and nanoseconds as a header holds them: seconds of 32 bits, nanoseconds from 0 to 999,999,999."""
+    return divmod(min(max(stamp_ns, EARLIEST_STAMP), LATEST_STAMP), NANOSECONDS)
 
 
 def _order(record: bytes | memoryview) -> str:

@@ -7,10 +7,10 @@ K.txt: 3x3 intrinsics of the colour image, px.
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tasktp_ros.datasets.pictures import decode_numbers, read_bytes
 from tasktp_ros.datasets.rgbd import RgbdExtras
 from tasktp_ros.errors import DataError
 
@@ -46,8 +46,8 @@ def read_extras(folder: Path, color_files: list[Path]) -> FolderExtras:
 
 def read_depth(file: Path) -> NDArray[np.uint16]:
     """(h, w) uint16, millimetres, 0 = unknown."""
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 2 or image.dtype != np.uint16:
+    image = decode_numbers(read_bytes(file), str(file))
+    if image.dtype != np.uint16:
         raise DataError(f"{file} is not a 16 bit depth image")
     return np.asarray(image, np.uint16)
 

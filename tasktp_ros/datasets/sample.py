@@ -5,5 +5,5 @@
 
 from pathlib import Path
 
-SAMPLE = Path(__file__).with_name("sample_walk.bag")
+SAMPLE = Path(__file__).with_name("sample_walk")
 """A rosbag2 with compressed images, camera info and poses."""

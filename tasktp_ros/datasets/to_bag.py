@@ -3,21 +3,20 @@
 import sys
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.bags import BagWriter
-from tasktp_ros.datasets.frames import Frame, FrameSource
+from tasktp_ros.datasets.frame import Frame, FrameSource
+from tasktp_ros.datasets.pictures import encode_picture
 from tasktp_ros.datasets.rgbd import RgbdExtras
 from tasktp_ros.errors import DataError
 
 COLOR_TOPIC = "/camera/color/image_raw"
 DEPTH_TOPIC = "/camera/depth/image_raw"
 WORLD_FRAME = "map"
-JPEG_QUALITY = 92
 
 
 def write_bag(source: FrameSource, writer: BagWriter, *, raw: bool) -> dict[str, Any]:
@@ -60,21 +59,22 @@ def write_bag(source: FrameSource, writer: BagWriter, *, raw: bool) -> dict[str,
 
 
 def encoded(frame: Frame) -> tuple[bytes, str]:
-    """A frame's picture as it is stored, or else as a new JPEG: bytes and format.
+    """A frame's picture as it is stored, or else as a new JPEG: bytes and "jpeg" or "png".
 
     Raises:
         DataError: the picture cannot be decoded.
     """
     if frame.load_encoded is not None:
-        return frame.load_encoded()
-    bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes(), "jpeg"
+        stored, kind = frame.load_encoded()
+        if kind in ("jpeg", "png"):
+            return stored, kind
+    return encode_picture(frame.image), "jpeg"
 
 
 def _compressed(frame: Frame) -> bytes:
+    stored, kind = encoded(frame)
     if frame.message_type == records.COMPRESSED_IMAGE:
         return frame.record
-    stored, kind = encoded(frame)
     return records.compressed_record(stored, frame.stamp_ns, frame.frame_id, kind)
 
 

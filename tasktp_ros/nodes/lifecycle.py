@@ -5,15 +5,20 @@ present state does not have. This base class catches, logs with the cause, and u
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from tasktp_ros.errors import TaskTPError
-from tasktp_ros.nodes.diagnostics import status
+from tasktp_ros.nodes.bond import Bond
+from tasktp_ros.nodes.clock import clock_problem
+from tasktp_ros.nodes.complaints import Complaints
+from tasktp_ros.nodes.diagnostics import OK, WARN, status
 from tasktp_ros.nodes.parameters import declare
 from tasktp_ros.nodes.qos import DIAGNOSTICS
 
@@ -29,6 +34,8 @@ class ManagedNode(LifecycleNode):
         super().__init__(name, **options)
         self._failure = ""
         self._levels: list[bytes] = []
+        self.complaints = Complaints(lambda text: self.get_logger().warning(text))
+        self._bond: Bond | None = None
         self._guard_transition_requests()
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", DIAGNOSTICS)
@@ -46,6 +53,13 @@ class ManagedNode(LifecycleNode):
             "Seconds between two diagnostic messages.",
             minimum=0.05,
             maximum=60.0,
+            read_only=True,
+        )
+        declare(
+            self,
+            "bond",
+            False,
+            "Keep a bond with nav2's lifecycle manager while active; needs ROS's package bondpy.",
             read_only=True,
         )
         self.create_timer(period, self._watch, clock=self.steady_clock)
@@ -83,7 +97,13 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Acquire; on failure nothing is kept and the node stays unconfigured."""
-        return self._attempt("configure", self.configure, undo=self.release)
+
+        def configure() -> None:
+            if self.get_parameter("bond").value:
+                Bond.check()
+            self.configure()
+
+        return self._attempt("configure", configure, undo=self.release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin; on failure the node stays inactive and activate may be tried again."""
@@ -91,6 +111,8 @@ class ManagedNode(LifecycleNode):
         def activate() -> None:
             super(ManagedNode, self).on_activate(state)
             self.activate()
+            if self.get_parameter("bond").value:
+                self._bond = Bond(self)
 
         def undo() -> None:
             self.deactivate()
@@ -102,6 +124,7 @@ class ManagedNode(LifecycleNode):
         """Stop; on failure everything is released and the node is unconfigured."""
 
         def deactivate() -> None:
+            self._break_bond()
             self.deactivate()
             super(ManagedNode, self).on_deactivate(state)
 
@@ -113,16 +136,24 @@ class ManagedNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give back, for good."""
+        self._break_bond()
         return self._attempt("shutdown", self.release, failed=TransitionCallbackReturn.ERROR)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release what is left, so that configure works again."""
+        self._break_bond()
         self._attempt("error processing", self.release)
         return TransitionCallbackReturn.SUCCESS
 
     def close(self) -> None:
         """Give back everything before the process ends."""
+        self._break_bond()
         self._attempt("shutdown", self.release)
+
+    def _break_bond(self) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.end()
 
     def _attempt(
         self,
@@ -155,7 +186,7 @@ class ManagedNode(LifecycleNode):
             except Exception as error:
                 asked = request.transition.label or request.transition.id
                 reason = " ".join(str(error).split())
-                self.get_logger().warning(f"transition {asked} is not possible in state {self.state}: {reason}")
+                self.complaints.say(f"transition {asked} is not possible in state {self.state}: {reason}")
                 response.success = False
                 return response
 
@@ -167,23 +198,44 @@ class ManagedNode(LifecycleNode):
         if self.state == "unconfigured" and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
+    # Parameters
+
+    def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
+        """Set parameters; one that already has its value is no change and succeeds, so that a dumped file can be loaded."""
+        changes = [parameter for parameter in parameter_list if not self._is_set(parameter)]
+        return super().set_parameters_atomically(changes) if changes else SetParametersResult(successful=True)
+
+    def _is_set(self, parameter: Parameter) -> bool:
+        if not self.has_parameter(parameter.name):
+            return False
+        present = self.get_parameter_or(parameter.name)
+        return bool(present.type_ == parameter.type_ and present.value == parameter.value)
+
     # Diagnostics
 
     def _watch(self) -> None:
         try:
             self.publish_diagnostics()
         except Exception:
-            self.get_logger().error(f"diagnostics failed:\n{traceback.format_exc()}")
+            self.complaints.say("diagnostics failed", traceback.format_exc())
 
     def publish_diagnostics(self) -> None:
         """Publish all statuses now."""
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
-        message.status = [self._lifecycle_status(), *self.statuses()]
+        message.status = [self._lifecycle_status(), *self._clock_statuses(), *self.statuses()]
         for entry in message.status:
             entry.name = f"{self.get_fully_qualified_name().lstrip('/')}: {entry.name}"
             entry.hardware_id = entry.hardware_id or "tasktp_ros"
         self._diagnostics.publish(message)
+
+    def _clock_statuses(self) -> list[DiagnosticStatus]:
+        if not self.get_clock().ros_time_is_active:
+            return []
+        problem = clock_problem(self)
+        if problem:
+            self.complaints.say(problem)
+        return [status("clock", WARN if problem else OK, problem or "time comes from /clock")]
 
     def _lifecycle_status(self) -> DiagnosticStatus:
         namesakes = [
@@ -191,7 +243,7 @@ class ManagedNode(LifecycleNode):
         ]
         if len(namesakes) > 1:
             sentence = f"{len(namesakes)} nodes are named {self.get_fully_qualified_name()}; give each its own name or namespace"
-            self.get_logger().warning(sentence, throttle_duration_sec=30.0)
+            self.complaints.say(sentence)
             return status("lifecycle", DiagnosticStatus.WARN, sentence, state=self.state)
         if self._failure:
             return status("lifecycle", DiagnosticStatus.ERROR, self._failure, state=self.state)

@@ -1,9 +1,17 @@
 """Declaring parameters so that `ros2 param describe` explains them and rclpy itself refuses what is out of range."""
 
+import re
 from typing import TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+from rclpy.validate_full_topic_name import validate_full_topic_name
+from rclpy.validate_topic_name import validate_topic_name
+
+from tasktp_ros.errors import InputError
+
+_LOCATION = re.compile(r", at /.*")
+"""The place in ROS's own code that its errors end with."""
 
 Value = TypeVar("Value", bool, int, float, str, list[str])
 
@@ -30,6 +38,10 @@ def declare(
         maximum: largest allowed number.
         constraints: what else is demanded, in words.
         read_only: can only be set at start.
+
+    Raises:
+        InputError: an empty list where one that is not empty is needed; a list whose default stands for "none named"
+            takes an empty one for the default.
     """
     descriptor = ParameterDescriptor(description=description, additional_constraints=constraints, read_only=read_only)
     if minimum is not None and maximum is not None:
@@ -37,8 +49,33 @@ def declare(
             descriptor.floating_point_range = [FloatingPointRange(from_value=float(minimum), to_value=float(maximum))]
         else:
             descriptor.integer_range = [IntegerRange(from_value=int(minimum), to_value=int(maximum), step=1)]
-    value: Value = node.declare_parameter(name, default, descriptor).value
+    value: Value | None = node.declare_parameter(name, default, descriptor).value
+    if value is None:  # ROS finds no type in an empty list
+        if default != [""]:
+            raise InputError(f"parameter {name} must not be an empty list; its default is {default!r}")
+        node.undeclare_parameter(name)
+        value = node.declare_parameter(name, default, descriptor, ignore_override=True).value
+    assert value is not None
     return value
+
+
+def resolve_topic(node: Node, name: str) -> str:
+    """Return the full name of a topic, remapped as the node's topics are.
+
+    Raises:
+        InputError: it cannot be the name of a topic.
+    """
+    try:
+        validate_topic_name(name)
+        topic = str(node.resolve_topic_name(name))
+        validate_full_topic_name(topic)
+    except Exception as error:  # rclpy has a kind of error for each of the three
+        reason = _LOCATION.sub("", str(error).splitlines()[0]).rpartition("opic name: ")[2].strip(" :")
+        raise InputError(
+            f"{name[:256]!r} cannot be the name of a topic ({reason}); expected letters, digits and underscores in parts "
+            "joined by /, none of which begins with a digit"
+        ) from error
+    return topic
 
 
 def without_blanks(names: list[str]) -> list[str]:

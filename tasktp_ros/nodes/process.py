@@ -7,18 +7,22 @@ the main thread only waits for them, and the node lives on another thread.
 
 import contextlib
 import gc
+import inspect
 import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tasktp_ros.nodes.complaints import Complaints
 from tasktp_ros.runtime.threads import wait_asleep
 
+HELP = ("-h", "--help")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE = 1.2
 """Seconds a node has to put things away; what still runs then (a long detection) is left to the operating system."""
@@ -48,6 +52,22 @@ def run_node(create_node: Callable[[], Any], arguments: Sequence[str] | None = N
         sys.stderr.flush()
         os._exit(0)
     return host.status
+
+
+def shows_help(description: str | None, arguments: Sequence[str] | None = None) -> bool:
+    """Print what a program is if its command line asks for it, without ROS; return whether it did.
+
+    Args:
+        description: the docstring of the program's module.
+        arguments: its command line, None for the process's own.
+    """
+    own = list(sys.argv[1:] if arguments is None else arguments)
+    own = own[: own.index("--ros-args")] if "--ros-args" in own else own
+    if not set(HELP).intersection(own):
+        return False
+    print(f"usage: {_program()} [-h] [--ros-args -p PARAMETER:=VALUE -r NAME:=OTHER --params-file FILE ...]\n")
+    print(inspect.cleandoc(description or ""))
+    return True
 
 
 def stopping() -> threading.Event:
@@ -89,6 +109,12 @@ class _NodeThread(threading.Thread):
             rclpy.init(args=self._arguments, signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:
             self._refuse(error)
+            with contextlib.suppress(
+                Exception
+            ):  # what ROS refused are the arguments; without them it can carry the news
+                rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+                _tell_rosout(_sentence(error))
+                rclpy.try_shutdown()
             return
         context = rclpy.get_default_context()
         try:
@@ -108,7 +134,10 @@ class _NodeThread(threading.Thread):
             node = self._create_node()
         except Exception as error:
             self._refuse(error)
+            with contextlib.suppress(Exception):
+                _tell_rosout(_sentence(error))
             return
+        complaints = Complaints(lambda text: node.get_logger().error(text))
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         guard = node.create_guard_condition(lambda: None)
@@ -118,7 +147,7 @@ class _NodeThread(threading.Thread):
             try:
                 executor.spin_once()
             except Exception as error:  # one callback's error must not take the node down
-                node.get_logger().error(f"a callback failed: {_sentence(error)}\n{traceback.format_exc()}")
+                complaints.say(f"a callback failed: {_sentence(error)}", traceback.format_exc())
         with self._lock:
             self._wake = lambda: None
         with contextlib.suppress(Exception):
@@ -130,6 +159,29 @@ class _NodeThread(threading.Thread):
         if not self._stopping.is_set():
             print(f"{_program()}: {_sentence(error)}", file=sys.stderr)
             self.status = 1
+
+
+def _tell_rosout(sentence: str) -> None:
+    """Write an error to /rosout for a node that could not be made, and stay until whoever reads it has it.
+
+    Standard error has it already.
+    """
+    import rclpy
+    from rcl_interfaces.msg import Log
+    from rclpy.logging import LoggingSeverity
+
+    from tasktp_ros.nodes.qos import ROSOUT, SETTLE_SECONDS
+
+    node = rclpy.create_node(_program().partition(".")[0], enable_rosout=False, start_parameter_services=False)
+    news = node.create_publisher(Log, "/rosout", ROSOUT)
+    stamp = node.get_clock().now().to_msg()
+    news.publish(Log(stamp=stamp, level=int(LoggingSeverity.ERROR), name=node.get_name(), msg=sentence))
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline and not news.get_subscription_count():
+        time.sleep(0.02)
+    if news.get_subscription_count():
+        time.sleep(SETTLE_SECONDS)
+    node.destroy_node()
 
 
 def _program() -> str:

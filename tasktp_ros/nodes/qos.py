@@ -33,7 +33,10 @@ SETTLE_SECONDS = 0.5
 RESULTS = _profile(200)
 """Small messages. A reliable sender repairs a loss only after seconds, so it must still have it by then."""
 IMAGES = _profile(10)
-PICTURES = _profile(1, ReliabilityPolicy.BEST_EFFORT)
+PICTURES = _profile(1)
+"""Reliable, since that serves readers of both kinds; depth 1, so that a slow reader gets the newest and delays nobody."""
 LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 GOALS = _profile(5000)
 DIAGNOSTICS = _profile(10)
+ROSOUT = _profile(1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""As ROS's own loggers offer it."""

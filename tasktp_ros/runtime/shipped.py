@@ -13,7 +13,7 @@ def find_model(model: str | Path) -> Path | None:
     """The file of a model, by shipped name or by the path of a .safetensors file; None for the untrained stand-in.
 
     Raises:
-        ModelError: no such name, or something else than a .safetensors file.
+        ModelError: no such name or file, or something else than a .safetensors file.
     """
     if str(model) == UNTRAINED:
         return None
@@ -23,6 +23,8 @@ def find_model(model: str | Path) -> Path | None:
     file = model_file(model)
     if file is None:
         raise ModelError(f"unknown model {str(model)!r}; shipped models are {', '.join(shipped_models())}")
+    if not file.is_file():
+        raise ModelError(f"model file {file} does not exist")
     return file
 
 

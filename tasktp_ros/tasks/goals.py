@@ -6,7 +6,7 @@ clock is a function, so every rule about time can be tested without waiting.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasktp_ros.errors import TaskError
 from tasktp_ros.tasks.rules import GoalRules
@@ -24,18 +24,20 @@ class Goal:
         categories: category names in vocabulary order, or None for the whole vocabulary.
         priority: only the goals of the highest priority count.
         time_to_live: seconds from its start until it ends by itself, or None for a goal that runs until cancelled.
-        started: time of the clock at its start, in seconds.
+        started: time of the clock at its start, in seconds; None while there has been no time since.
     """
 
     goal_id: str
     categories: tuple[str, ...] | None
     priority: int
     time_to_live: float | None
-    started: float
+    started: float | None
 
     def ended(self, now: float) -> bool:
         """Tell whether the goal is over; a clock set back by more than a goal's age ends the goals that can end."""
-        return self.time_to_live is not None and not 0 <= now - self.started < self.time_to_live
+        if self.time_to_live is None or self.started is None:
+            return False
+        return not 0 <= now - self.started < self.time_to_live
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,12 @@ class GoalBook:
 
     Args:
         rules: turns the words of a goal into categories.
-        clock: current time in seconds; may jump, as the time of a replayed recording does.
+        clock: current time in seconds; may jump, as the time of a replayed recording does. None = no time yet: until there
+            is one, no goal gets older.
         capacity: most goals that run at once; the next one is rejected.
     """
 
-    def __init__(self, rules: GoalRules, clock: Callable[[], float], capacity: int = MOST_GOALS) -> None:
+    def __init__(self, rules: GoalRules, clock: Callable[[], float | None], capacity: int = MOST_GOALS) -> None:
         self.rules = rules
         self._clock = clock
         self._capacity = capacity
@@ -120,9 +123,18 @@ class GoalBook:
             raise TaskError(f"cannot cancel goal {goal_id!r}: no goal of this id is running")
         return self._goals.pop(goal_id)
 
+    def restore(self, goals: Sequence[Goal]) -> None:
+        """Go on with goals of an earlier book that used the same clock and vocabulary."""
+        self._goals.update((goal.goal_id, goal) for goal in goals[: self._capacity])
+
     def expire(self) -> tuple[Goal, ...]:
         """Remove the goals whose time is over and return them."""
         now = self._clock()
+        if now is None:
+            return ()
+        self._goals = {
+            name: goal if goal.started is not None else replace(goal, started=now) for name, goal in self._goals.items()
+        }
         ended = tuple(goal for goal in self._goals.values() if goal.ended(now))
         for goal in ended:
             del self._goals[goal.goal_id]

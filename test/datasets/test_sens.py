@@ -163,7 +163,7 @@ def test_pictures_that_cannot_be_decoded_name_their_frame(tmp_path):
     patched(path, at, b"\0" * 8)
     patched(path, at + colour, b"\xff" * 8)
     with SensFile(path) as file:
-        with pytest.raises(DataError, match=r"colour of frame 1 of .*a\.sens cannot be decoded"):
+        with pytest.raises(DataError, match=r"colour of frame 1 of .*a\.sens cannot be read"):
             _ = file[1].color
         with pytest.raises(DataError, match=r"depth of frame 1 of .* is no zlib stream"):
             _ = file[1].depth

@@ -86,7 +86,7 @@ def load(settings: Any) -> FakeDetector:
 def create() -> Any:
     from tasktp_ros.nodes.perception.node import PerceptionNode
 
-    return PerceptionNode(load=load)
+    return PerceptionNode(load=load, check=lambda settings, changed: None)
 
 
 if __name__ == "__main__":

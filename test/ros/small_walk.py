@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tasktp_ros.datasets import records
 from tasktp_ros.datasets.frames import open_source
+from tasktp_ros.datasets.pictures import decode_picture
 from tasktp_ros.datasets.sample import SAMPLE
 from tasktp_ros.datasets.scannet import SensWriter
 from tasktp_ros.datasets.scannet.labels import TABLE, graded_categories
@@ -43,7 +43,7 @@ def make_walk(root: Path) -> str:
 def something_to_find(detector, stored: list[bytes]) -> tuple[int, str, str, np.ndarray]:
     """Number of a picture, a category that is found on it when it alone is asked for, and the pixels it is found on."""
     for number, picture in enumerate(stored):
-        image = records.decode_file(np.frombuffer(picture, np.uint8), "picture")
+        image = decode_picture(picture, "picture")
         for raw, (target, grade) in graded_categories("rooms").items():
             detector.set_task([target])
             found = detector.detect(image)

@@ -1,17 +1,27 @@
 """Parameters explain themselves, are checked before they are applied, and agree with the documented file."""
 
+import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from harness import LATCHED, REPOSITORY, NodeProcess, Robot, connect, eventually, picture
+from harness import FAKE_PERCEPTION, LATCHED, REPOSITORY, SOON, NodeProcess, Robot, connect, eventually, picture
 from tasktp_ros.msg import PruningStats
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 OF_ROS = ("use_sim_time", "start_type_description_service", "qos_overrides")
 TYPES = {bool: 1, int: 2, float: 3, str: 4, list: 9}
+
+
+@pytest.fixture(scope="module")
+def unconfigured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    """The real perception node before it is configured."""
+    log = tmp_path_factory.mktemp("plain") / "log"
+    process = NodeProcess(log, ["-m", "tasktp_ros.nodes.perception"], "-r", "__ns:=/plain")
+    yield process
+    process.end()
 
 
 @pytest.mark.parametrize("name", ["perception", "task_manager"])
@@ -67,6 +77,61 @@ def test_a_bad_value_is_refused_with_its_reason_and_changes_nothing(
     before = robot.get(name)
     assert reason in robot.set(**change)
     assert robot.get(name) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"device": "cuda:77"}, "'cuda:77'"),
+        ({"device": "toaster"}, "unknown device 'toaster'; expected auto, cpu, cuda or cuda:N"),
+        ({"model": "nosuch"}, "unknown model 'nosuch'; shipped models are"),
+        ({"model": "/nowhere/none.safetensors"}, "/nowhere/none.safetensors does not exist"),
+        ({"precision": "float16"}, "unknown precision 'float16'; expected auto, float32 or bfloat16"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_loaded_is_refused_when_it_is_set(
+    robot: Robot, unconfigured: NodeProcess, change: dict, reason: str
+) -> None:
+    assert reason in robot.set("/plain/perception", **change)
+    (name,) = change
+    assert robot.get(name, "/plain/perception") in ("auto", "rooms-nano")
+    assert robot.set("/plain/perception", device="cpu", precision="float32") == ""
+    assert robot.set("/plain/perception", device="auto", precision="auto") == ""
+
+
+def test_a_dumped_file_can_be_loaded_into_an_active_node(robot: Robot, fake: NodeProcess) -> None:
+    values = {name: robot.get(name) for name in robot.parameters("perception")}
+    assert values["model"] == "fake" and "cameras" in values and values["autostart"] is True
+    for name, value in values.items():
+        assert robot.set(**{name: value}) == "", name
+    assert "read-only" in robot.set(autostart=False)
+
+
+@pytest.mark.parametrize("empty", ["categories", "enabled_cameras"])
+def test_an_empty_list_stands_for_the_default_where_that_names_nothing(
+    robot: Robot, start: Callable[..., NodeProcess], empty: str
+) -> None:
+    process = start((FAKE_PERCEPTION,), "-r", "__ns:=/empty", model="fake", **{empty: "[]"})
+    if empty == "enabled_cameras":
+        assert process.process.wait(SOON) == 1
+        process.says("parameter enabled_cameras must not be an empty list; its default is ['all']")
+        return
+    assert robot.transition("configure", "/empty/perception")
+    assert robot.get("categories", "/empty/perception") == [""]
+    assert "Traceback" not in process.log
+
+
+@pytest.mark.parametrize("name", ["perception", "task_manager"])
+def test_a_bond_is_refused_in_words_where_it_cannot_be_had(
+    robot: Robot, start: Callable[..., NodeProcess], name: str
+) -> None:
+    if importlib.util.find_spec("bondpy"):
+        pytest.skip("bondpy is installed")
+    process = start(["-m", f"tasktp_ros.nodes.{name}"], "-r", "__ns:=/bonded", bond=True)
+    assert not robot.transition("configure", f"/bonded/{name}")
+    assert "bondpy is not installed; install it, or set bond to false" in process.log
+    assert "Traceback" not in process.log
 
 
 def test_thresholds_and_task_change_from_the_next_frame_on(robot: Robot, fake: NodeProcess) -> None:

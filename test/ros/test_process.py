@@ -1,11 +1,15 @@
 """How a node's process ends: at every stage, without waiting for what it does, without a traceback, and seen by the others."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import FAKE_PERCEPTION, SOON, NodeProcess, Robot, eventually, picture
+from harness import FAKE_PERCEPTION, LATCHED, REPOSITORY, SOON, NodeProcess, Robot, eventually, picture
+from rcl_interfaces.msg import Log
 
 Start = Callable[..., NodeProcess]
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -67,6 +71,35 @@ def test_a_node_that_cannot_be_made_says_why(start: Start) -> None:
     process = start((FAKE_PERCEPTION,), "-p", "diagnostics_period:=0.0")
     assert process.process.wait(20) == 1
     assert "diagnostics_period" in process.log and "Traceback" not in process.log
+
+
+def test_a_node_that_cannot_be_made_says_so_on_rosout(robot: Robot, start: Start) -> None:
+    news = robot.listen(Log, "/rosout", LATCHED)
+    start((FAKE_PERCEPTION,), "-p", "diagnostics_period:=0.0")
+    told = news.until(lambda entry: "diagnostics_period" in entry.msg, "the reason")
+    assert told.level == 40 and told.name == "fake_perception"
+    start((FAKE_PERCEPTION,), "-r", "image:=/front-cam/image")
+    news.until(lambda entry: "/front-cam/image" in entry.msg, "what ROS does not understand")
+    news.close()
+
+
+@pytest.mark.parametrize("name", ["perception", "task_manager", "player", "searcher"])
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_a_program_says_what_it_is_without_ros(name: str, asked: str) -> None:
+    """Python without the environment's packages has no ROS."""
+    program = (
+        f"import sys; sys.argv = ['{name}', '{asked}']; from tasktp_ros.nodes.{name} import main; sys.exit(main())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+    )
+    assert ended.returncode == 0 and ended.stderr == ""
+    assert f"usage: {name} " in ended.stdout and name.replace("_", " ") in ended.stdout.lower()
 
 
 def _blocks_signals(process: NodeProcess) -> bool:

@@ -6,11 +6,13 @@
 import math
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tasktp_ros.datasets.pictures import write_picture
 from tasktp_ros.datasets.rooms.catalogue import CATEGORIES, build
 from tasktp_ros.datasets.rooms.render import load_mujoco
 from tasktp_ros.datasets.rooms.shapes import Thing
@@ -97,4 +99,4 @@ def contact_sheet(
 
 
 if __name__ == "__main__":
-    cv2.imwrite(sys.argv[1], contact_sheet()[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    write_picture(Path(sys.argv[1]), contact_sheet())

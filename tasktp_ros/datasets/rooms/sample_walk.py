@@ -4,12 +4,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.bags import BagWriter
-from tasktp_ros.datasets.frames import DEFAULT_FRAME_ID, DEFAULT_RATE, period_stamp
+from tasktp_ros.datasets.frame import DEFAULT_FRAME_ID, DEFAULT_RATE, period_stamp
+from tasktp_ros.datasets.pictures import encode_picture
 from tasktp_ros.datasets.rooms.render import Painter, View, load_mujoco
 from tasktp_ros.datasets.rooms.sensor import expose
 from tasktp_ros.datasets.rooms.walks import FIELD, intrinsic_of, room_at
@@ -24,7 +24,7 @@ JPEG_QUALITY = 85
 
 
 def draw_sample(path: Path = SAMPLE) -> Path:
-    """Render the walk and write it as a rosbag2, in place of an older one."""
+    """Render the walk and write it as a rosbag2; only the sample that comes with the package is replaced."""
     load_mujoco()
     from tasktp_ros.datasets.rooms.paths import drive
     from tasktp_ros.datasets.rooms.scene import build_scene
@@ -32,13 +32,14 @@ def draw_sample(path: Path = SAMPLE) -> Path:
     random = np.random.default_rng(SEED)
     scene = build_scene(SEED, ROOMS)
     poses = drive(scene.flat, scene.placed, FRAMES * EVERY, random)[::EVERY]
-    shutil.rmtree(path, ignore_errors=True)
+    if path == SAMPLE:
+        shutil.rmtree(path, ignore_errors=True)
     intrinsics = intrinsic_of(SIZE)[:3, :3]
     with Painter(scene, *SIZE, finer=1.5) as painter, BagWriter(path) as bag:
         for index, (x, y, yaw) in enumerate(poses):
             view = View((float(x), float(y), HEIGHT), float(yaw), PITCH, FIELD, room_at(scene.flat, float(x), float(y)))
             colour = expose(painter.colour(view), np.random.default_rng((*SEED, 2)))
-            encoded = cv2.imencode(".jpg", colour[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+            encoded = encode_picture(colour, quality=JPEG_QUALITY)
             stamp_ns = period_stamp(index, DEFAULT_RATE)
             record = records.compressed_record(encoded, stamp_ns, DEFAULT_FRAME_ID)
             bag.write("/camera/color/image_raw/compressed", records.COMPRESSED_IMAGE, stamp_ns, record)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tasktp_ros.datasets.frames import Frame, FrameSource
+from tasktp_ros.datasets.frame import Frame, FrameSource
 from tasktp_ros.datasets.scannet.sens_writer import SensWriter
 from tasktp_ros.datasets.to_bag import encoded
 from tasktp_ros.errors import DataError
@@ -50,7 +50,10 @@ def write_recording(source: FrameSource, path: Path) -> dict[str, Any]:
             counts["depth"] += depth is not None
             counts["poses"] += pose is not None
             writer.write(
-                colour, np.zeros(depth_size, np.uint16) if depth is None else depth, pose, frame.stamp_ns // 1000
+                colour,
+                np.zeros(depth_size, np.uint16) if depth is None else depth,
+                pose,
+                max(0, frame.stamp_ns // 1000),
             )
             counts["frames"] += 1
             frame = next(frames, None)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tasktp_ros.datasets.pictures import decode_numbers
 from tasktp_ros.datasets.scannet.sens import SensFile
 from tasktp_ros.errors import DataError
 
@@ -92,10 +92,7 @@ class Scan:
             raise DataError(f"{path} has no {name}") from None
         except (OSError, zipfile.BadZipFile, EOFError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {error}") from error
-        picture = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED) if stored else None
-        if picture is None or picture.ndim != 2:
-            raise DataError(f"{name} in {path} is no picture of numbers")
-        return picture
+        return decode_numbers(stored, f"{name} in {path}")
 
 
 def open_scans(root: str | Path, split: str = "") -> list[Scan]:

@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from tasktp_ros.datasets import records
+from tasktp_ros.datasets.pictures import decode_picture
 from tasktp_ros.datasets.scannet.layout import (
     COLOUR_FORMATS,
     COUNT,
@@ -76,7 +76,7 @@ class SensFrame:
             if len(stored) != height * width * 3:
                 raise DataError(f"{name} has {len(stored)} bytes instead of {height} x {width} x 3")
             return np.frombuffer(stored, np.uint8).reshape(height, width, 3)
-        return records.decode_file(np.frombuffer(stored, np.uint8), name)
+        return decode_picture(stored, name)
 
     @property
     def depth(self) -> NDArray[np.uint16]:

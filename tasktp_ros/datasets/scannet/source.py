@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasktp_ros.datasets.frames import DEFAULT_FRAME_ID, Frame, FrameSource, period_stamp
+from tasktp_ros.datasets.frame import DEFAULT_FRAME_ID, Frame, FrameSource, period_stamp
 from tasktp_ros.datasets.rgbd import RgbdExtras
 from tasktp_ros.datasets.scannet.layout import RATE
 from tasktp_ros.datasets.scannet.sens import SensFile, SensFrame

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tasktp_ros.datasets.frames import FrameSource
+from tasktp_ros.datasets.frame import FrameSource
 from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation.search.measure import Method, Settings, Turns
 

@@ -14,19 +14,19 @@ Published, each with the header of its image
     label_info (vision_msgs/LabelInfo): latched; the model's vocabulary.
     /diagnostics (diagnostic_msgs/DiagnosticArray)
 Parameters: `config/perception.yaml`.
-
-This module stays light and only starts the node: signals must be in hand before ROS and torch are imported.
 """
+
+# This module stays light and only starts the node: signals must be in hand before ROS and torch are imported.
 
 from collections.abc import Sequence
 from typing import Any
 
-from tasktp_ros.nodes.process import run_node
+from tasktp_ros.nodes.process import run_node, shows_help
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM and return the exit status."""
-    return run_node(_create, args)
+    return 0 if shows_help(__doc__, args) else run_node(_create, args)
 
 
 def _create() -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from tasktp_ros.errors import TaskTPError
+from tasktp_ros.nodes.complaints import LONGEST, Complaints
 from tasktp_ros.nodes.conversions import fill_image
 from tasktp_ros.nodes.perception.camera import Camera, Frame
 from tasktp_ros.nodes.perception.mailbox import Mailbox
@@ -46,10 +47,10 @@ class DetectionService:
         log_error: writes one line to the node's log.
     """
 
-    def __init__(self, detector: Any, cameras: Sequence[Camera], log_error: Callable[[str], None]) -> None:
+    def __init__(self, detector: Any, cameras: Sequence[Camera], log_error: Callable[[str], object]) -> None:
         names = [camera.name for camera in cameras]
         self._detector = detector
-        self._log_error = log_error
+        self._complaints = Complaints(log_error)
         self._messages = ResultMessages()
         self._frames: Mailbox[Frame] = Mailbox(names)
         self._pictures: Mailbox[Picture] = Mailbox(names)
@@ -101,9 +102,9 @@ class DetectionService:
 
     def _detection_failed(self, frame: Frame, error: Exception) -> None:
         reason = " ".join(str(error).split()) or type(error).__name__
-        if frame.camera.health.frame_failed(reason):
-            details = "" if isinstance(error, TaskTPError) else "\n" + "".join(traceback.format_exception(error))
-            self._log_error(f"no detections for a frame of {frame.camera.topic}: {reason}{details}")
+        frame.camera.health.frame_failed(reason[:LONGEST])
+        details = "" if isinstance(error, TaskTPError) else "".join(traceback.format_exception(error))
+        self._complaints.say(f"no detections for a frame of {frame.camera.topic}: {reason}", details)
 
     def _draw(self, picture: Picture) -> None:
         camera = picture.camera
@@ -118,4 +119,4 @@ class DetectionService:
 
     def _drawing_failed(self, picture: Picture, error: Exception) -> None:
         details = "".join(traceback.format_exception(error))
-        self._log_error(f"cannot draw a frame of {picture.camera.topic}: {error}\n{details}")
+        self._complaints.say(f"cannot draw a frame of {picture.camera.topic}: {error}", details)

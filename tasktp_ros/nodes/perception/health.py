@@ -3,10 +3,42 @@
 import statistics
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from tasktp_ros.nodes.diagnostics import ERROR, OK, WARN, status
+
+YEAR = 365.25 * 24 * 3600.0
+
+
+class Trouble:
+    """The newest sentence of one kind of trouble, and how many frames had it; stays until reported and a frame is fine."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def note(self, sentence: str) -> None:
+        """Note a frame in trouble."""
+        self._sentence = sentence
+        self._frames += 1
+        self._reported = False
+
+    def frame_is_fine(self) -> None:
+        """Note a frame without trouble."""
+        if self._reported:
+            self.clear()
+
+    def clear(self) -> None:
+        """Forget it."""
+        self._sentence = ""
+        self._frames = 0
+        self._reported = False
+
+    def report(self) -> str:
+        """Return what to say, empty for nothing."""
+        self._reported = True
+        return f"{self._sentence} ({self._frames} frames)" if self._frames > 1 else self._sentence
 
 
 class CameraHealth:
@@ -26,56 +58,73 @@ class CameraHealth:
         self.late = 0
         self.listening_since: float | None = None
         self.last_received: float | None = None
-        self.stamp_problem = ""
+        self.impossible_stamps = 0
+        self._stamps = Trouble()
+        self._failures = Trouble()
         self._last_stamp = 0
-        self._failure = ""
         self._frame_times: deque[float] = deque(maxlen=100)
         self._latencies: deque[float] = deque(maxlen=100)
 
-    def frame_received(self, now: float, stamp: int, age: float, stale_after: float) -> None:
+    def frame_received(self, now: float, stamp: Any, time: float | None, stale_after: float) -> None:
         """Note an arrival and judge its stamp.
 
         Args:
             now: steady time.
-            stamp: the header's stamp in nanoseconds.
-            age: the node's ROS time minus the stamp, seconds.
+            stamp: the header's stamp (builtin_interfaces/Time), with whatever the sender put into it.
+            time: the node's ROS time in seconds; None while there is none.
             stale_after: greatest usual age, seconds.
         """
         self.received += 1
         self.last_received = now
-        self.stamp_problem = ""
-        if stamp == 0:
+        nanoseconds = stamp.sec * 10**9 + stamp.nanosec
+        problem = self._judge(stamp, nanoseconds, time, stale_after)
+        self._last_stamp = nanoseconds
+        if problem:
+            self._stamps.note(problem)
+        else:
+            self._stamps.frame_is_fine()
+
+    def _judge(self, stamp: Any, nanoseconds: int, time: float | None, stale_after: float) -> str:
+        if nanoseconds == 0:
             self.zero_stamps += 1
-            self.stamp_problem = "frames carry no stamp (zero)"
-        elif stamp < self._last_stamp:
+            return "frames carry no stamp (zero)"
+        if stamp.sec < 0 or stamp.nanosec >= 10**9:
+            self.impossible_stamps += 1
+            return f"frames carry an impossible stamp: {stamp.sec} s and {stamp.nanosec} ns"
+        if nanoseconds < self._last_stamp:
             self.backwards += 1
-            self.stamp_problem = f"time went back by {(self._last_stamp - stamp) / 1e9:.3f} s"
-        elif abs(age) > stale_after:
-            self.late += 1
-            side = "old" if age > 0 else "in the future"
-            self.stamp_problem = f"stamps are stale: {abs(age):.3f} s {side} on arrival"
-        self._last_stamp = stamp
+            return f"time went back by {(self._last_stamp - nanoseconds) / 1e9:.3f} s"
+        age = 0.0 if time is None else time - nanoseconds / 1e9
+        if abs(age) <= stale_after:
+            return ""
+        self.late += 1
+        side = "old" if age > 0 else "in the future"
+        if abs(age) < YEAR:
+            return f"stamps are stale: {abs(age):.3f} s {side} on arrival"
+        return (
+            f"stamps are stale: {abs(age) / YEAR:.0f} years {side} on arrival; camera and node do not share a clock, such as "
+            "time since start, simulated time (use_sim_time) and time of day"
+        )
 
     def frame_detected(self, detect_time: float, latency: float) -> None:
         """Note a published result; both in seconds."""
         self.detected += 1
-        self._failure = ""
+        self._failures.frame_is_fine()
         self._frame_times.append(detect_time)
         self._latencies.append(latency)
 
-    def frame_failed(self, reason: str) -> bool:
-        """Note a frame without result; return whether the reason is another than that of the frame before."""
+    def frame_failed(self, reason: str) -> None:
+        """Note a frame without result."""
         self.failed += 1
-        changed = reason != self._failure
-        self._failure = reason
-        return changed
+        self._failures.note(reason)
 
     def listen(self, now: float | None) -> None:
         """Begin (or, with None, end) to expect frames."""
         self.listening_since = now
         self.last_received = None
         self._last_stamp = 0
-        self.stamp_problem = self._failure = ""
+        self._stamps.clear()
+        self._failures.clear()
 
     def silent_for(self, now: float) -> float:
         """Return the seconds since the last frame, or since frames are expected."""
@@ -83,11 +132,12 @@ class CameraHealth:
         return 0.0 if since is None else now - since
 
     def report(
-        self, name: str, topic: str, now: float, no_frames_after: float, mismatches: Sequence[str]
+        self, name: str, topic: str, read: str, now: float, no_frames_after: float, mismatches: Sequence[str]
     ) -> DiagnosticStatus:
-        """Return this camera's status."""
+        """Return this camera's status; `read` says from where its images are read."""
         values = {
             "topic": topic,
+            "read": read,
             "frames_received": self.received,
             "frames_detected": self.detected,
             "frames_dropped": self.dropped,
@@ -95,6 +145,7 @@ class CameraHealth:
             "stamps_backwards": self.backwards,
             "stamps_zero": self.zero_stamps,
             "stamps_stale": self.late,
+            "stamps_impossible": self.impossible_stamps,
             "frame_time_median_ms": _median_ms(self._frame_times),
             "latency_median_ms": _median_ms(self._latencies),
         }
@@ -104,11 +155,10 @@ class CameraHealth:
         level = WARN
         if self.silent_for(now) > no_frames_after:
             problems.insert(0, f"no frames on {topic} for {self.silent_for(now):.1f} s")
-        if self._failure:
-            problems.append(self._failure)
+        failure, stamps = self._failures.report(), self._stamps.report()
+        if failure:
             level = ERROR
-        if self.stamp_problem:
-            problems.append(self.stamp_problem)
+        problems += [sentence for sentence in (failure, stamps) if sentence]
         if problems:
             return status(name, level, "; ".join(problems), **values)
         if self.detected == 0:

@@ -9,28 +9,20 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
-from rclpy.time import Time
 from vision_msgs.msg import LabelInfo
 
-from tasktp_ros.errors import TaskError
+from tasktp_ros.errors import TaskError, TaskTPError
 from tasktp_ros.msg import TaskCategories
 from tasktp_ros.nodes import qos
+from tasktp_ros.nodes.clock import node_time
 from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
 from tasktp_ros.nodes.lifecycle import ManagedNode
-from tasktp_ros.nodes.perception.camera import Camera, Frame
+from tasktp_ros.nodes.perception.camera import Camera, Frame, camera_topics, results_prefix
 from tasktp_ros.nodes.perception.detection import DetectionService
-from tasktp_ros.nodes.perception.parameters import Settings, declare_settings, read_settings, refuse
+from tasktp_ros.nodes.perception.loading import check_loading, load_detector
+from tasktp_ros.nodes.perception.parameters import LOADING, Settings, declare_settings, read_settings, refuse
 from tasktp_ros.nodes.perception.results import label_info
 from tasktp_ros.nodes.perception.task_follower import TaskFollower
-
-
-def load_detector(settings: Settings) -> Any:
-    """Load the model that the parameters name; torch is imported here and not at start."""
-    from tasktp_ros.runtime.task_detector import TaskDetector
-    from tasktp_ros.runtime.threads import use_threads
-
-    use_threads(settings.threads)
-    return TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
 
 
 class PerceptionNode(ManagedNode):
@@ -38,14 +30,21 @@ class PerceptionNode(ManagedNode):
 
     Args:
         load: makes the detector from the settings.
+        check: raises TaskTPError when changed settings, given by name, could not be loaded.
     """
 
-    def __init__(self, load: Callable[[Settings], Any] = load_detector) -> None:
+    def __init__(
+        self,
+        load: Callable[[Settings], Any] = load_detector,
+        check: Callable[[Settings, Sequence[str]], None] = check_loading,
+    ) -> None:
         super().__init__("perception")
         self._load = load
+        self._check_loading = check
         self._detector: Any = None
         self._task: TaskFollower | None = None
         self._cameras: list[Camera] = []
+        self._names: dict[str, list[str]] = {}
         self._service: DetectionService | None = None
         self._labels: Any = None
         self._task_subscription: Any = None
@@ -65,6 +64,7 @@ class PerceptionNode(ManagedNode):
         reason = refuse(settings, (), self.state, None)
         if reason:
             raise TaskError(reason)
+        self._names = camera_topics(self, settings.cameras)
         started = time.monotonic()
         self._detector = self._load(settings)
         _tune(self._detector, settings)
@@ -72,9 +72,8 @@ class PerceptionNode(ManagedNode):
         self._task.set_default(settings.task_categories, settings.prune_threshold)
         self._detector.warm_up(480, 640)
         self._settings = settings
-        several = len(settings.cameras) > 1
-        for name in settings.cameras:
-            prefix = f"{name}/" if several else ""
+        for name in self._names:
+            prefix = results_prefix(name) if len(self._names) > 1 else ""
             self._cameras.append(Camera(self, name, prefix, settings.transport, self._take))
         self._labels = self.create_lifecycle_publisher(LabelInfo, "label_info", qos.LATCHED)
         self._task_subscription = self.create_subscription(
@@ -87,7 +86,7 @@ class PerceptionNode(ManagedNode):
 
     def activate(self) -> None:
         """Start the worker, then listen to the cameras."""
-        self._service = DetectionService(self._detector, self._cameras, self.get_logger().error)
+        self._service = DetectionService(self._detector, self._cameras, lambda text: self.get_logger().error(text))
         self._service.start()
         self._publish_labels()
         self._listen()
@@ -120,10 +119,8 @@ class PerceptionNode(ManagedNode):
     # Input
 
     def _take(self, frame: Frame) -> None:
-        stamp = Time.from_msg(frame.message.header.stamp)
-        now = self.get_clock().now()
-        age = (now.nanoseconds - stamp.nanoseconds) / 1e9
-        frame.camera.health.frame_received(frame.received, stamp.nanoseconds, age, self._settings.stale_after)
+        stamp, health = frame.message.header.stamp, frame.camera.health
+        health.frame_received(frame.received, stamp, node_time(self), self._settings.stale_after)
         if self._service is not None:
             self._service.take(frame)
 
@@ -132,14 +129,13 @@ class PerceptionNode(ManagedNode):
             return
         problem = self._task.follow(message)
         if problem:
-            self.get_logger().warning(problem)
-            self.publish_diagnostics()
+            self.complaints.say(problem)
         else:
             self.get_logger().info(self._task.sentence())
 
     def _listen(self) -> None:
         for camera in self._cameras:
-            if self._settings.enabled(camera.name):
+            if any(map(self._settings.enabled, self._names[camera.name])):
                 camera.listen()
             else:
                 camera.ignore()
@@ -151,7 +147,13 @@ class PerceptionNode(ManagedNode):
     def _check_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         settings = read_settings(self, parameters)
         vocabulary = self._detector.vocabulary if self._detector is not None else None
-        reason = refuse(settings, [parameter.name for parameter in parameters], self.state, vocabulary)
+        changed = [parameter.name for parameter in parameters]
+        reason = refuse(settings, changed, self.state, vocabulary)
+        if not reason and set(LOADING).intersection(changed):
+            try:
+                self._check_loading(settings, changed)
+            except TaskTPError as error:
+                reason = str(error)
         if not reason and not self._applies_after:
             self._apply(settings)
         return SetParametersResult(successful=not reason, reason=reason)
@@ -183,14 +185,8 @@ class PerceptionNode(ManagedNode):
         """Return the model's, the task's and each camera's status."""
         if self._detector is None or self._task is None:
             return [status("model", OK, "no model loaded")]
-        now = time.monotonic()
-        reports = [self._model_status(), self._task_status()]
-        for camera in self._cameras:
-            camera.follow_sender(silent=camera.health.silent_for(now) > 0.5)
-            mismatches = camera.mismatches()
-            limit = self._settings.no_frames_after
-            reports.append(camera.health.report(f"camera {camera.name}", camera.topic, now, limit, mismatches))
-        return reports
+        cameras = [camera.report(self._settings.no_frames_after) for camera in self._cameras]
+        return [self._model_status(), self._task_status(), *cameras]
 
     def _model_status(self) -> DiagnosticStatus:
         detector = self._detector
@@ -209,6 +205,8 @@ class PerceptionNode(ManagedNode):
         topic = self.resolve_topic_name("task_categories")
         mismatches = explain_mismatches(self, topic, ["tasktp_ros/msg/TaskCategories"], qos.LATCHED)
         problems = [self._task.problem, *mismatches] if self._task.problem else mismatches
+        if self._task.came_by_message and not self.count_publishers(topic):
+            problems.append(f"nobody sends on {topic} any more: the last task stays")
         return status(
             "task",
             WARN if problems else OK,

@@ -164,8 +164,6 @@ def _refuse_cameras(settings: Settings) -> str:
         return f"transport must be one of {', '.join(TRANSPORTS)}, not {settings.transport!r}"
     if not settings.cameras or not all(name.strip() for name in settings.cameras):
         return f"cameras must name at least one topic and no empty ones, not {settings.cameras}"
-    if len(set(settings.cameras)) < len(settings.cameras):
-        return f"cameras names a topic twice: {settings.cameras}"
     if settings.enabled_cameras == [ALL_CAMERAS]:
         return ""
     unknown = [name for name in without_blanks(settings.enabled_cameras) if name not in settings.cameras]

@@ -7,6 +7,9 @@ from tasktp_ros.errors import TaskError
 from tasktp_ros.msg import TaskCategories
 from tasktp_ros.tasks.vocabulary import Task
 
+LONGEST_TASK_ID = 1024
+"""Characters; it is carried by the statistics of every frame. The task manager joins at most three goals' ids."""
+
 
 class TaskFollower:
     """Applies tasks to a detector; what cannot be applied is remembered as a problem and changes nothing.
@@ -16,6 +19,7 @@ class TaskFollower:
 
     Attributes:
         problem: one sentence about the last task if it was refused, else empty.
+        came_by_message: whether the task in force came from a task manager and not from the parameters.
     """
 
     def __init__(self, detector: Any) -> None:
@@ -24,6 +28,7 @@ class TaskFollower:
         self._own_threshold = 0.0
         self._since = time.monotonic()
         self.problem = ""
+        self.came_by_message = False
 
     @property
     def task(self) -> Task:
@@ -37,6 +42,7 @@ class TaskFollower:
         self._threshold, self._own_threshold = threshold, 0.0
         self._since = time.monotonic()
         self.problem = ""
+        self.came_by_message = False
 
     def set_threshold(self, threshold: float) -> None:
         """Take another prune threshold for tasks that bring none."""
@@ -63,6 +69,7 @@ class TaskFollower:
             return self.problem
         self._own_threshold = own
         self._since = time.monotonic()
+        self.came_by_message = True
         return ""
 
     def age(self) -> float:
@@ -79,6 +86,11 @@ class TaskFollower:
         return f"{named}looking for {shown}"
 
     def _refuse(self, message: TaskCategories) -> str:
+        if len(message.task_id) > LONGEST_TASK_ID:
+            return (
+                f"task {message.task_id[:80]!r}... refused, the task before stays: its id has {len(message.task_id)} "
+                f"characters, expected at most {LONGEST_TASK_ID}"
+            )
         known = self._detector.vocabulary_name
         if message.vocabulary and message.vocabulary != known:
             return (

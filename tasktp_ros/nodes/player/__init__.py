@@ -5,11 +5,13 @@ Signals are caught before anything slow is imported, so that stopping is clean a
 
 from collections.abc import Sequence
 
-from tasktp_ros.nodes.process import stopping
+from tasktp_ros.nodes.process import shows_help, stopping
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Play until the source ends or SIGINT/SIGTERM; 0 done, 1 nobody to play for, 2 bad parameters or source."""
+    if shows_help(__doc__, args):
+        return 0
     stop = stopping()
     from tasktp_ros.nodes.player.node import play
 

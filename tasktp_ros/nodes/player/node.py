@@ -19,7 +19,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from tasktp_ros.datasets import records
-from tasktp_ros.datasets.frames import Frame, FrameSource, open_source
+from tasktp_ros.datasets.frame import Frame, FrameSource
+from tasktp_ros.datasets.frames import open_source
 from tasktp_ros.errors import DataError, InputError
 from tasktp_ros.files import check_file, refusal, replacing
 from tasktp_ros.nodes import qos
@@ -28,8 +29,6 @@ from tasktp_ros.nodes.player.book import ReplayBook, SentFrame
 from tasktp_ros.nodes.program import SPIN_SECONDS, read_parameters, run_program, spin_once
 
 STAMPS = ("unique", "source", "now")
-LAST_STAMP = 2**31 * records.NANOSECONDS
-"""Later ones do not fit into a message."""
 
 PARAMETERS: dict[str, tuple[Any, str]] = {
     "source": ("", "rosbag2 folder or file, folder of images, or video to play; required"),
@@ -302,7 +301,7 @@ class Stamper:
             self._offset += max(self._used) - min(self._used) + self._step
             self._used = {self._last}
         stamp = time.time_ns() if self.mode == "now" else source_ns + self._offset
-        if self.mode == "unique" and (stamp in self._used or not 0 < stamp < LAST_STAMP):
+        if self.mode == "unique" and (stamp in self._used or not 0 < stamp <= records.LATEST_STAMP):
             self.moved += 1
             stamp = max(self._last, 0) + 1
         while stamp in self._used:
@@ -313,14 +312,14 @@ class Stamper:
 
 
 def message_class(name: str) -> Any:
-    """The class of a message type that begins with a header, such as "sensor_msgs/msg/Image"; DataError for others."""
+    """The class of a message type that begins with a header, such as "sensor_msgs/msg/Image", or is one; DataError for others."""
     try:
         package, _, kind = name.split("/")
         found = getattr(importlib.import_module(f"{package}.msg"), kind)
         fields = list(found.get_fields_and_field_types())
     except (ValueError, ImportError, AttributeError) as error:
         raise DataError(f"message type {name!r} is not installed: expected package/msg/Name") from error
-    if fields[:1] != ["header"]:
+    if fields[:1] != ["header"] and name != "std_msgs/msg/Header":
         raise DataError(f"message type {name!r} does not begin with a header, by which answers are told apart")
     return found
 

@@ -6,11 +6,13 @@ and `pruning` in. Signals are caught before anything slow is imported, so that s
 
 from collections.abc import Sequence
 
-from tasktp_ros.nodes.process import stopping
+from tasktp_ros.nodes.process import shows_help, stopping
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Search until the object is located, the walk ends or SIGINT/SIGTERM; 0 over, 1 nobody answers, 2 bad parameters."""
+    if shows_help(__doc__, args):
+        return 0
     stop = stopping()
     from tasktp_ros.nodes.searcher.node import search
 

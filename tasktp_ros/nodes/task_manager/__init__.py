@@ -8,20 +8,23 @@ Published
     task_categories (tasktp_ros/TaskCategories): latched; the union of the goals of the highest priority, no goal: all.
         Published once on activation and then only when the result changes.
     /diagnostics (diagnostic_msgs/DiagnosticArray): running goals, and why the last one was refused.
+Kept
+    Running goals, in the file of parameter `state_file`. After a crash the node goes on with them; whoever stops it in order, or
+    cleans it up, ends them.
 Parameters: `config/perception.yaml`.
-
-This module stays light and only starts the node: signals must be in hand before ROS is imported.
 """
+
+# This module stays light and only starts the node: signals must be in hand before ROS is imported.
 
 from collections.abc import Sequence
 from typing import Any
 
-from tasktp_ros.nodes.process import run_node
+from tasktp_ros.nodes.process import run_node, shows_help
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM and return the exit status."""
-    return run_node(_create, args)
+    return 0 if shows_help(__doc__, args) else run_node(_create, args)
 
 
 def _create() -> Any:

@@ -1,5 +1,7 @@
 """What the task manager does in each lifecycle state; `task_manager.py` lists its topics."""
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,18 @@ from rclpy.parameter import Parameter
 from tasktp_ros.errors import TaskError
 from tasktp_ros.msg import TaskCategories, TaskGoal
 from tasktp_ros.nodes import qos
+from tasktp_ros.nodes.clock import node_time
 from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
 from tasktp_ros.nodes.lifecycle import ManagedNode
 from tasktp_ros.nodes.parameters import declare
+from tasktp_ros.nodes.task_manager.kept_goals import KeptGoals, usual_file
 from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
-from tasktp_ros.tasks.goals import ActiveTask, GoalBook
+from tasktp_ros.tasks.goals import ActiveTask, Goal, GoalBook
 from tasktp_ros.tasks.rules import GoalRules
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
 EXPIRY_PERIOD = 0.1
+UNCONFIGURED_ONLY = ("rules_file", "vocabulary", "state_file")
 
 
 class TaskManagerNode(ManagedNode):
@@ -27,6 +32,9 @@ class TaskManagerNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("task_manager")
         self._book: GoalBook | None = None
+        self._kept: KeptGoals | None = None
+        self._kept_at = 0.0
+        self._unkept = False
         self._published: ActiveTask | None = None
         self._revision = 0
         self._problem = ""
@@ -49,6 +57,13 @@ class TaskManagerNode(ManagedNode):
             "Vocabulary of the detectors that listen.",
             constraints=f"one of {', '.join(VOCABULARIES)}; {only_unconfigured}",
         )
+        declare(
+            self,
+            "state_file",
+            "auto",
+            "Where running goals are kept for a restart after a crash; auto: in ROS's folder, empty: nowhere.",
+            constraints=only_unconfigured,
+        )
         self.add_on_set_parameters_callback(self._check_parameters)
 
     def configure(self) -> None:
@@ -61,7 +76,8 @@ class TaskManagerNode(ManagedNode):
         rules = GoalRules.from_yaml(path, VOCABULARIES[name])
         for problem in rules.problems if own else ():
             self.get_logger().warning(f"{problem} ({path})")
-        self._book = GoalBook(rules, clock=lambda: self.get_clock().now().nanoseconds / 1e9)
+        self._book = GoalBook(rules, clock=lambda: node_time(self))
+        self._bring_back(self._book)
         self._published = None
         self._problem = ""
         self._categories = self.create_lifecycle_publisher(TaskCategories, "task_categories", qos.LATCHED)
@@ -85,9 +101,45 @@ class TaskManagerNode(ManagedNode):
     def release(self) -> None:
         """Forget goals and rules."""
         self.deactivate()
+        if self._book is not None:
+            self._keep([])
         if self._categories is not None:
             self.destroy_lifecycle_publisher(self._categories)
-        self._categories = self._book = None
+        self._categories = self._book = self._kept = None
+
+    def _bring_back(self, book: GoalBook) -> None:
+        """Go on with the goals of a node of this name that crashed, or say that they are lost."""
+        asked = self.get_parameter("state_file").value
+        if not asked:
+            return
+        path = usual_file(self.get_fully_qualified_name()) if asked == "auto" else Path(asked)
+        self._kept = KeptGoals(path, simulated_time=self.get_clock().ros_time_is_active)
+        try:
+            goals = self._kept.read(book.rules.vocabulary)
+        except TaskError as error:
+            self.get_logger().warning(str(error))
+            self._keep([])
+            return
+        book.restore(goals)
+        ended = book.expire()
+        if goals:
+            over = f"; the time of {len(ended)} was over" if ended else ""
+            self.get_logger().warning(f"{len(book)} goals are brought back after a crash, from {path}{over}")
+
+    def _goals_changed(self, book: GoalBook) -> None:
+        """Keep the goals at once, but in a flood of them ten times a second."""
+        self._unkept = True
+        if time.monotonic() - self._kept_at >= EXPIRY_PERIOD:
+            self._keep(book.goals)
+
+    def _keep(self, goals: Sequence[Goal]) -> None:
+        self._unkept, self._kept_at = False, time.monotonic()
+        if self._kept is None:
+            return
+        try:
+            self._kept.write(goals)
+        except OSError as error:
+            self.complaints.say(f"goals would not survive a crash: cannot write {self._kept.path}: {error.strerror}")
 
     def _receive(self, message: TaskGoal) -> None:
         if self._book is None:
@@ -97,9 +149,10 @@ class TaskManagerNode(ManagedNode):
         except TaskError as error:
             self._refused += 1
             self._problem = f"{error}; the task stays as it is"
-            self.get_logger().warning(self._problem, throttle_duration_sec=1.0)
+            self.complaints.say(self._problem)
             return
         self._problem = ""
+        self._goals_changed(self._book)
         self._publish_changes()
 
     def _apply(self, book: GoalBook, message: TaskGoal) -> None:
@@ -122,8 +175,11 @@ class TaskManagerNode(ManagedNode):
     def _expire(self) -> None:
         if self._book is None:
             return
-        for goal in self._book.expire():
+        ended = self._book.expire()
+        for goal in ended:
             self.get_logger().info(f"the time of goal {goal.goal_id!r} is over")
+        if ended or self._unkept:
+            self._keep(self._book.goals)
         self._publish_changes()
 
     def _publish_changes(self) -> None:
@@ -148,7 +204,7 @@ class TaskManagerNode(ManagedNode):
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:
-            if parameter.name in ("rules_file", "vocabulary") and self.state != "unconfigured":
+            if parameter.name in UNCONFIGURED_ONLY and self.state != "unconfigured":
                 reason = f"{parameter.name} can only be set while the node is unconfigured; it is {self.state}"
                 return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)

@@ -1,0 +1,34 @@
+"""From parameters to a detector. Torch is imported here and not at start: an unconfigured node stays small."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tasktp_ros.nodes.perception.parameters import Settings
+
+
+def load_detector(settings: Settings) -> Any:
+    """Load the model that the parameters name."""
+    from tasktp_ros.runtime.task_detector import TaskDetector
+    from tasktp_ros.runtime.threads import use_threads
+
+    use_threads(settings.threads)
+    return TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
+
+
+def check_loading(settings: Settings, changed: Iterable[str]) -> None:
+    """Check that this machine can load what changed parameters ask for, without loading it.
+
+    Raises:
+        ModelError: no such model, device or precision.
+    """
+    import torch
+
+    from tasktp_ros.runtime.precision import choose_device, choose_precision
+    from tasktp_ros.runtime.shipped import find_model
+
+    if "model" in changed:
+        find_model(settings.model)
+    if "device" in changed and settings.device != "auto":
+        choose_device(settings.device)
+    if "precision" in changed and settings.precision != "auto":
+        choose_precision(settings.precision, torch.device("cpu"))

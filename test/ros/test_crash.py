@@ -1,0 +1,162 @@
+"""After a crash of the task manager: perception goes on and says so, and the task manager has its goals again."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import FAKE_PERCEPTION, LATCHED, DiagnosticsListener, NodeProcess, Robot, eventually
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+from tasktp_ros.msg import TaskCategories, TaskGoal
+
+Start = Callable[..., NodeProcess]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "kept" / "goals.json"
+
+
+@pytest.fixture
+def manage(robot: Robot, start: Start, state: Path) -> Callable[..., NodeProcess]:
+    """Start an active task manager that keeps its goals."""
+
+    def manage(**parameters: Any) -> NodeProcess:
+        common = {"vocabulary": "coco", "autostart": True, "diagnostics_period": 0.1, "state_file": state}
+        process = start(["-m", "tasktp_ros.nodes.task_manager"], **{**common, **parameters})
+        process.says("revision 1")
+        return process
+
+    return manage
+
+
+def tell(robot: Robot, *goals: TaskGoal) -> None:
+    """Send goals and wait until the last one decides."""
+    speaker = robot.speaker(TaskGoal, "task_goal", QoSProfile(depth=50))
+    listener = robot.listen(TaskCategories, "task_categories", LATCHED).connected()
+    eventually(speaker.get_subscription_count, "the task manager listens")
+    for goal in goals:
+        speaker.publish(goal)
+    listener.until(lambda told: goals[-1].id in told.task_id, "the goal")
+    listener.close()
+    robot.silence(speaker)
+
+
+def wanted(robot: Robot) -> list[str]:
+    listener = robot.listen(TaskCategories, "task_categories", LATCHED)
+    names = list(listener.next().names)
+    listener.close()
+    return names
+
+
+def timed(name: str, category: str, seconds: int) -> TaskGoal:
+    goal = TaskGoal(id=name, categories=[category])
+    goal.time_to_live.sec = seconds
+    return goal
+
+
+def crash(process: NodeProcess) -> None:
+    process.end(signal.SIGKILL)
+
+
+def test_goals_come_back_after_a_crash(robot: Robot, manage: Any, state: Path) -> None:
+    first = manage()
+    tell(robot, TaskGoal(id="drink", categories=["cup"]), timed("short", "sink", 1), timed("long", "book", 600))
+    crash(first)
+    first.process.wait()
+    again = manage()
+    again.says("goals are brought back after a crash")
+    eventually(lambda: wanted(robot) == ["cup", "book"], "the goals that have time left")
+    tell(robot, TaskGoal(id="vase", categories=["vase"], priority=1))
+    crash(again)
+    third = manage()
+    third.says("3 goals are brought back")
+    assert wanted(robot) == ["vase"]
+
+
+def test_who_stops_the_node_or_cleans_it_up_ends_its_goals(robot: Robot, manage: Any, state: Path) -> None:
+    first = manage()
+    tell(robot, TaskGoal(id="drink", categories=["cup"]))
+    assert state.is_file()
+    assert robot.transition("deactivate", "task_manager") and robot.transition("activate", "task_manager")
+    assert wanted(robot) == ["cup"], "a pause keeps the goals"
+    assert robot.transition("deactivate", "task_manager") and robot.transition("cleanup", "task_manager")
+    assert not state.exists()
+    assert robot.transition("configure", "task_manager") and robot.transition("activate", "task_manager")
+    tell(robot, TaskGoal(id="read", categories=["book"]))
+    first.end()
+    assert not state.exists()
+    robot.forget_servers()
+    assert "brought back" not in manage().log
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"boot": "", "clock": "", "goals": 3}',
+        '{"boot": "", "clock": "", "goals": [{"goal_id": 3, "categories": null, "priority": "high"}]}',
+    ],
+)
+def test_a_damaged_file_is_one_warning(manage: Any, state: Path, text: str) -> None:
+    state.parent.mkdir()
+    state.write_text(text)
+    process = manage()
+    assert process.log.count("goals are lost") == 1 and "is damaged" in process.log and "Traceback" not in process.log
+
+
+def test_goals_from_before_the_machine_was_started_are_not_brought_back(robot: Robot, manage: Any, state: Path) -> None:
+    crashed = manage()
+    tell(robot, TaskGoal(id="drink", categories=["cup"]))
+    crash(crashed)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    state.write_text(state.read_text().replace(boot, "another"))
+    manage().says("1 goals from before the machine was started are not brought back")
+
+
+def test_where_goals_cannot_be_kept_the_node_says_so_and_works(robot: Robot, manage: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    process = manage(state_file=tmp_path / "file" / "goals.json")
+    tell(robot, TaskGoal(id="drink", categories=["cup"]), TaskGoal(id="read", categories=["book"]))
+    assert process.log.count("goals would not survive a crash: cannot write") == 1
+    assert "Traceback" not in process.log
+
+
+def test_perception_keeps_the_task_and_says_that_its_source_is_gone(
+    robot: Robot, manage: Any, start: Start, diagnostics: DiagnosticsListener
+) -> None:
+    manager = manage()
+    start((FAKE_PERCEPTION,), model="fake", autostart=True, diagnostics_period=0.1)
+    tell(robot, TaskGoal(id="drink", categories=["cup"]))
+    assert diagnostics.says("perception: task", "'drink': looking for cup").level == b"\x00"
+    manager.end()  # a killed one is missed only when its lease is over, after many seconds
+    report = diagnostics.says("perception: task", "nobody sends on /task_categories any more")
+    assert "looking for cup" in report.message and report.level == b"\x01"
+
+
+def test_a_time_to_live_begins_when_the_clock_does(robot: Robot, manage: Any) -> None:
+    process = manage(use_sim_time=True)
+    tell(robot, timed("drink", "cup", 5))
+    clock = robot.speaker(Clock, "/clock")
+    eventually(clock.get_subscription_count, "the task manager reads the clock")
+
+    def tick(second: int) -> None:
+        message = Clock()
+        message.clock.sec = second
+        clock.publish(message)
+
+    listener = robot.listen(TaskCategories, "task_categories", LATCHED)
+    listener.next()
+    for second in (100, 101, 104):
+        tick(second)
+    with pytest.raises(AssertionError, match="nothing on"):
+        listener.next(patience=0.5)
+    assert eventually(lambda: tick(106) or not listener.messages.empty(), "the goal ends")
+    assert not listener.next().names
+    process.says("the time of goal 'drink' is over")
+    listener.close()
+    robot.silence(clock)
