@@ -169,6 +169,7 @@ def _tell_rosout(sentence: str) -> None:
     """
     import rclpy
     from rcl_interfaces.msg import Log
+    from rclpy.duration import Duration
     from rclpy.logging import LoggingSeverity
 
     from tasktp_ros.nodes.qos import ROSOUT, SETTLE_SECONDS
@@ -181,7 +182,8 @@ def _tell_rosout(sentence: str) -> None:
     while time.monotonic() < deadline and not news.get_subscription_count():
         time.sleep(0.02)
     if news.get_subscription_count():
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)  # for readers that are found later
+        news.wait_for_all_acked(Duration(seconds=DISCOVERY))
     node.destroy_node()
 
 
