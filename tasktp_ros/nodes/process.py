@@ -27,6 +27,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE = 1.2
 """Seconds a node has to put things away; what still runs then (a long detection) is left to the operating system."""
 
+DISCOVERY = 2.0
+"""Seconds in which those who read a topic are found, if there are any."""
+
 
 def run_node(create_node: Callable[[], Any], arguments: Sequence[str] | None = None) -> int:
     """Run a node until SIGINT or SIGTERM and return the process's exit status.
@@ -109,9 +112,7 @@ class _NodeThread(threading.Thread):
             rclpy.init(args=self._arguments, signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:
             self._refuse(error)
-            with contextlib.suppress(
-                Exception
-            ):  # what ROS refused are the arguments; without them it can carry the news
+            with contextlib.suppress(Exception):  # without the arguments, which it refused, ROS can carry the news
                 rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
                 _tell_rosout(_sentence(error))
                 rclpy.try_shutdown()
@@ -168,6 +169,7 @@ def _tell_rosout(sentence: str) -> None:
     """
     import rclpy
     from rcl_interfaces.msg import Log
+    from rclpy.duration import Duration
     from rclpy.logging import LoggingSeverity
 
     from tasktp_ros.nodes.qos import ROSOUT, SETTLE_SECONDS
@@ -176,11 +178,12 @@ def _tell_rosout(sentence: str) -> None:
     news = node.create_publisher(Log, "/rosout", ROSOUT)
     stamp = node.get_clock().now().to_msg()
     news.publish(Log(stamp=stamp, level=int(LoggingSeverity.ERROR), name=node.get_name(), msg=sentence))
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + DISCOVERY
     while time.monotonic() < deadline and not news.get_subscription_count():
         time.sleep(0.02)
     if news.get_subscription_count():
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)  # for readers that are found later
+        news.wait_for_all_acked(Duration(seconds=DISCOVERY))
     node.destroy_node()
 
 

@@ -1,9 +1,11 @@
 """Frames in, results out: headers, pictures, several cameras, tasks, and what cameras may send by mistake."""
 
 import array
+import signal
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,6 +15,7 @@ from harness import (
     BEST_EFFORT,
     FAKE_PERCEPTION,
     LATCHED,
+    SOON,
     DiagnosticsListener,
     Listener,
     NodeProcess,
@@ -26,6 +29,7 @@ from tasktp_ros.msg import PruningStats, TaskCategories
 from vision_msgs.msg import Detection2DArray
 
 Start = Callable[..., NodeProcess]
+OVERLAY_READER = Path(__file__).parent / "overlay_reader.py"
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +295,26 @@ def test_pictures_are_drawn_only_for_who_looks(robot: Robot, camera: Any, detect
     overlay.close()
     camera.publish(picture())
     assert detections.next()
+
+
+def test_pictures_reach_a_reliable_reader_and_one_that_hangs_delays_no_detection(
+    robot: Robot, camera: Any, detections: Listener, start: Start
+) -> None:
+    overlay = robot.listen(Image, "overlay").connected()
+    mask = robot.listen(Image, "token_mask").connected()
+    connect(camera, detections, overlay, mask)
+    hanging = start((OVERLAY_READER,))
+    eventually(lambda: robot.node.count_subscribers("/overlay") == 2, "a second reader of pictures")
+    hanging.process.send_signal(signal.SIGSTOP)
+    try:
+        for number in range(700, 720):
+            camera.publish(picture(number, height=480, width=640))
+            found = detections.until(lambda answer: answer.header.stamp.sec >= 700, "an answer", SOON)
+            assert found.header.stamp.sec == number
+    finally:
+        hanging.process.send_signal(signal.SIGCONT)
+    overlay.close()
+    mask.close()
 
 
 def test_two_nodes_of_one_name_both_live_and_say_so(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Duration
 from harness import LATCHED, DiagnosticsListener, Listener, NodeProcess, Robot, eventually
 from rclpy.qos import QoSProfile
 from tasktp_ros.msg import TaskCategories, TaskGoal
@@ -61,6 +62,14 @@ def test_a_goal_with_a_time_to_live_ends_by_itself(task: Listener, goals: Any) -
     task.until(lambda message: not message.names, "its end")
 
 
+def test_extreme_priorities_and_times_to_live_are_taken_as_they_are(task: Listener, goals: Any) -> None:
+    forever = Duration(sec=2**31 - 1, nanosec=2**32 - 1)
+    goals.publish(TaskGoal(id="low", categories=["cup"], priority=-(2**31), time_to_live=forever))
+    task.until(lambda message: list(message.names) == ["cup"], "the lowest priority, alone")
+    goals.publish(TaskGoal(id="high", categories=["sink"], priority=2**31 - 1, time_to_live=forever))
+    task.until(lambda message: list(message.names) == ["sink"], "the highest priority")
+
+
 @pytest.mark.parametrize(
     ("goal", "reason"),
     [
@@ -72,6 +81,9 @@ def test_a_goal_with_a_time_to_live_ends_by_itself(task: Listener, goals: Any) -
         (TaskGoal(id="nobody", action=TaskGoal.CANCEL), "no goal of this id is running"),
         (TaskGoal(id="g" * 100_000, categories=["cup"]), "too long"),
         (TaskGoal(id="flood", text="blah " * 200_000), "names no known task"),
+        (TaskGoal(id="g", categories=["cup"] * 20_000), "lists 20000 categories; expected at most 10000"),
+        (TaskGoal(id="g", categories=["cup"], time_to_live=Duration(sec=-1)), "has a time to live of -1 s"),
+        (TaskGoal(id="g", categories=["cup"], time_to_live=Duration(sec=-(2**31))), "has a time to live of -2"),
     ],
     ids=lambda value: None if isinstance(value, str) else "",
 )

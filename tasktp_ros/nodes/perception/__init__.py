@@ -1,10 +1,12 @@
 """The perception node: camera images in, detections for the present task out.
 
 Lifecycle node `perception`. Names are relative, so they can be namespaced and remapped. With several `cameras`, the
-results of each are published below its topic's name: `<camera>/detections` and so on; `label_info` exists once.
+results of each are published below its topic's name, in the node's namespace: `<camera>/detections` and so on; `label_info`
+exists once.
 
 Subscribed
-    image (sensor_msgs/Image or CompressedImage, parameter `cameras`): newest frame only, reliable unless a sender is best effort.
+    image (sensor_msgs/Image or CompressedImage, parameter `cameras`): newest frame only, reliable unless a sender is best effort;
+        where only `image/compressed` is sent, that is read.
     task_categories (tasktp_ros/TaskCategories): latched; what to look for, from the next frame on.
 Published, each with the header of its image
     detections (vision_msgs/Detection2DArray): boxes in pixels of the image; an empty array when nothing was found.

@@ -4,6 +4,7 @@ Only a crash leaves the file behind: who ends the node, or cleans it up, ends it
 started are not brought back either, since the rest of the robot has forgotten them, too.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -48,7 +49,8 @@ class KeptGoals:
 
     def forget(self) -> None:
         """Keep none; raises OSError."""
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self.path.unlink()
 
     def read(self, vocabulary: Sequence[str]) -> list[Goal]:
         """Return the kept goals; the time to live of those that were timed by another clock starts anew.
@@ -58,7 +60,7 @@ class KeptGoals:
         """
         try:
             text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except (OSError, UnicodeDecodeError) as error:
             raise TaskError(f"goals are lost: {self.path} cannot be read: {error}") from error
