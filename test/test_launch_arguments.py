@@ -76,6 +76,8 @@ def test_a_tilde_is_the_home_folder_unless_something_is_named_so(tmp_path: Path,
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(tmp_path)
     assert arguments.path("~/bag") == str(home / "bag")
+    (home / "own.safetensors").touch()
+    assert arguments.model("~/own.safetensors") == str(home / "own.safetensors")
     (tmp_path / "~" / "bag").mkdir(parents=True)
     assert os.path.samefile(os.path.expanduser(arguments.path("~/bag")), tmp_path / "~" / "bag")
 

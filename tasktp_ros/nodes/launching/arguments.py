@@ -148,8 +148,9 @@ def _place(text: str) -> str:
 
 def model(text: str) -> str:
     """A shipped model's name, or a .safetensors file."""
-    found = find_model(text)
-    return file(text) if found == Path(text) else text
+    place = _place(text)
+    find_model(place)
+    return place
 
 
 def topics(text: str) -> list[str]:
