@@ -11,39 +11,13 @@ from __future__ import annotations  # an old Python has to be able to read this 
 
 import os
 import sys
-from collections.abc import Mapping
 
-from tasktp_setup.build import build_vision_msgs, colcon
 from tasktp_setup.machine import check_machine, this_machine
-from tasktp_setup.packages import install, repair_paths, requirement_files
-from tasktp_setup.place import ENVIRONMENT, STAMPS, check_place, create_environment, only_one, other_interpreter
-from tasktp_setup.steps import ROOT, SetupError, Step, all_finished, contents, names, run_steps
+from tasktp_setup.place import ENVIRONMENT, STAMPS, check_place, only_one, other_interpreter
+from tasktp_setup.plan import plan
+from tasktp_setup.steps import SetupError, all_finished, run_steps
 
 THIS_PYTHON = "--this-python"
-
-
-def plan(environ: Mapping[str, str]) -> list[Step]:
-    """The steps for this machine."""
-    distribution = environ.get("ROS_DISTRO", "")
-    ros = bool(distribution)
-    arguments = requirement_files(ros)
-    links = names(*(ROOT / folder for folder in ("tasktp_ros", "config", "launch", "rviz", "weights")))
-    version = ".".join(map(str, sys.version_info[:2]))
-    steps = [
-        Step("environment", f"Python {version} environment .venv",
-             (sys.version, sys.base_prefix, str(ROOT), distribution), lambda: create_environment(ros)),
-        Step("packages", "Python packages, torch among them" if ros else "Python packages, torch and ROS 2 Jazzy",
-             contents(ROOT / "requirements"), lambda: install(arguments)),
-    ]  # fmt: skip
-    if not ros:
-        steps.append(Step("paths", "paths inside the wheels", (), repair_paths))
-    return [
-        *steps,
-        Step("vision_msgs", "messages of vision_msgs", contents(ROOT / "interfaces"), build_vision_msgs),
-        Step("package", "this package",
-             contents(*(ROOT / name for name in ("CMakeLists.txt", "package.xml", "msg", "scripts"))) + links,
-             lambda: colcon(ROOT, "tasktp_ros")),
-    ]  # fmt: skip
 
 
 def main(words: list[str]) -> int:
