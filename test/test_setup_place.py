@@ -8,6 +8,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+
 from tasktp_setup import place, steps
 
 ROOT = Path(__file__).resolve().parents[1]
