@@ -90,3 +90,28 @@ def test_an_installed_program_starts_with_the_python_it_was_built_with(tmp_path,
     told = [installed / "bin" / "told", "two words"]
     done = subprocess.run(told, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(source)})
     assert done.stdout.strip() == "here two words", done.stderr
+
+
+def test_what_a_robot_lacks_is_skipped_with_its_name(tmp_path):
+    """`colcon test` on a robot has what rosdep brings, and Lightning Fabric is not among that."""
+    (tmp_path / "sitecustomize.py").write_text("""
+import importlib.machinery as machinery
+
+found = machinery.PathFinder.find_spec
+
+def find_spec(cls, name, path=None, target=None):
+    return None if name.split(".")[0] == "mujoco" else found(name, path, target)
+
+machinery.PathFinder.find_spec = classmethod(find_spec)
+""")
+    (tmp_path / "test_drawing.py").write_text("import mujoco\n")
+    (tmp_path / "test_asking.py").write_text(
+        "def test_one():\n    import mujoco.viewer\n\ndef test_two():\n    import nothing\n"
+    )
+    (tmp_path / "conftest.py").write_text((ROOT / "test" / "conftest.py").read_text())
+    words = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", tmp_path]
+    kept = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env={**kept, "PYTHONPATH": paths})
+    assert done.stdout.count("not tested without mujoco, which is not installed") == 2, done.stdout
+    assert "1 failed, 2 skipped" in done.stdout and "No module named 'nothing'" in done.stdout
