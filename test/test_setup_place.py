@@ -116,10 +116,19 @@ def test_nothing_is_emptied_through_a_link(environment, tmp_path):
     assert (tmp_path / "shared" / "kept").exists()
 
 
-def test_a_folder_that_ends_an_entry_of_path_is_refused(monkeypatch):
-    monkeypatch.setattr(place, "ROOT", Path("/home/me/a:b"))
-    with pytest.raises(steps.SetupError, match="rename it and run make again"):
-        place.check_place(current=True)
+@pytest.mark.parametrize("name", ["a:b", "Müller", "a;b", "a[1]", 'say "a"', "a\\b", b"caf\xe9"])
+def test_a_folder_in_which_ros_cannot_build_is_refused_before_work_starts(checkout, name):
+    folder = Path(os.fsdecode(os.path.join(os.fsencode(checkout.parent), os.fsencode(name))))
+    checkout.rename(folder)
+    done = make(folder, "setup")
+    assert done.returncode and "move the checkout and run make again" in done.stderr and "Traceback" not in done.stderr
+    assert not (folder / ".venv").exists()
+
+
+@pytest.mark.parametrize("name", ["my ws", "ros2_ws (copy)", "a+b, c@d=e~f-1_2.x"])
+def test_a_folder_in_which_ros_can_build_is_taken(environment, monkeypatch, name):
+    monkeypatch.setattr(place, "ROOT", Path("/home/me", name))
+    place.check_place(current=True)
 
 
 def test_an_environment_of_another_kind_python_or_place_is_made_anew(environment):

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,10 @@ from tasktp_setup.steps import ROOT, SetupError
 
 ENVIRONMENT = ROOT / ".venv"
 LOG, LOCK, STAMPS = "setup.log", ".setup-lock", ".setup"
+PUNCTUATION = ".,_~@=+-()"
+BUILDABLE = (
+    rf"[A-Za-z0-9 /{PUNCTUATION.replace('-', '')}-]*"  # ROS 2's CMake files lose their way at umlauts and brackets
+)
 
 
 def check_place(current: bool) -> None:
@@ -30,9 +35,9 @@ def check_place(current: bool) -> None:
     Raises:
         SetupError: what lies there, and how to go on.
     """
-    if os.pathsep in str(ROOT):
-        raise SetupError(f"the folder {ROOT} has a `{os.pathsep}` in its name, which ends an entry of PATH: "
-                         "rename it and run make again.")  # fmt: skip
+    if not re.fullmatch(BUILDABLE, str(ROOT)):
+        raise SetupError("messages cannot be built below a folder with other than plain letters, digits, spaces and "
+                         f"{PUNCTUATION} in its name, as {str(ROOT)!a} has it: move the checkout and run make again.")  # fmt: skip
     link = f"is a link to {os.readlink(ENVIRONMENT)}" if ENVIRONMENT.is_symlink() else ""
     if not ENVIRONMENT.is_dir():
         if link or ENVIRONMENT.exists():
