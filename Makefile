@@ -1,9 +1,12 @@
 # Two doors: `make demo` and `make test`. Both set up what they need and nothing twice.
+# Paths are the shell's, in quotes: make itself would take a folder's name apart at a space.
 PYTHON ?= python3
-SOURCE ?=
-VENV := $(CURDIR)/.venv
-RUN := PATH="$(VENV)/bin:$$PATH" AMENT_PREFIX_PATH="$(VENV)$${AMENT_PREFIX_PATH:+:$$AMENT_PREFIX_PATH}" \
-	LD_LIBRARY_PATH="$(VENV)/lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"
+override SOURCE := $(value SOURCE)
+export SOURCE
+# An environment that is there keeps its Python, unless another is named.
+NAMED := $(if $(filter file,$(origin PYTHON)),,--this-python)
+RUN := PATH="$$PWD/.venv/bin:$$PATH" AMENT_PREFIX_PATH="$$PWD/.venv$${AMENT_PREFIX_PATH:+:$$AMENT_PREFIX_PATH}" \
+	LD_LIBRARY_PATH="$$PWD/.venv/lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"
 
 .PHONY: help setup demo test lint clean
 
@@ -11,22 +14,25 @@ help:
 	@echo "make demo [SOURCE=path]  three nodes, three tasks, on a sample walk or your bag, folder or video"
 	@echo "make test                all tests"
 	@echo "make lint                ruff and mypy"
-	@echo "make setup               only what the others need (about 3 minutes the first time)"
+	@echo "make setup [PYTHON=...]  only what the others need (about 3 minutes the first time)"
 	@echo "make clean               remove everything that was made here"
 
 setup:
-	@$(PYTHON) tools/setup.py
+	@"$(PYTHON)" tools/setup.py $(NAMED)
 
 demo: setup
-	@$(RUN) $(VENV)/bin/python -m tasktp_ros.cli.main demo $(if $(SOURCE),--source "$(SOURCE)")
+	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main demo $${SOURCE:+--source "$$SOURCE"}
 
 test: setup
-	@$(RUN) $(VENV)/bin/python -m pytest
+	@$(RUN) .venv/bin/python -m pytest
 
 lint: setup
-	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/mypy
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
 
+# An environment of someone else's, or behind a link, was not made here.
 clean:
-	rm -rf .venv build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@if [ -L .venv ] || { [ -e .venv ] && [ ! -d .venv/.setup ]; }; then \
+		echo ".venv is not this checkout's own: it stays"; else rm -rf .venv; fi
+	rm -rf build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

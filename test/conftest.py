@@ -1,8 +1,11 @@
 """Where tests find the data that lies beside the checkout and never in it."""
 
+import importlib.util
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,41 @@ wait_asleep()
 # A shell that runs the tests in the background has them ignore SIGINT, and the processes they start as well.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Packages that a robot does without, by the names they are imported by: requirements/training.txt and development.txt.
+DISPENSABLE = frozenset(
+    "hypothesis lightning_fabric matplotlib mujoco packaging PIL pycocotools tensorboard timm".split()
+)
+
+
+def lacking(error: BaseException | None) -> str | None:
+    """Why a test was skipped, where its error is, or comes from, that a dispensable package is not installed."""
+    while error is not None:
+        package = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if package in DISPENSABLE and importlib.util.find_spec(package) is None:
+            return f"Skipped: not tested without {package}, which is not installed (see requirements/)"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Skip the files that cannot be imported where a robot's packages are all there is."""
+    report = (yield).get_result()
+    skip_lacking(report, getattr(report, "call", None), collector.path)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
+    """And the tests that come to what is lacking when they run."""
+    report = (yield).get_result()
+    skip_lacking(report, call, item.path)
+
+
+def skip_lacking(report: Any, call: Any, path: Path) -> None:
+    reason = lacking(call.excinfo.value) if call and call.excinfo else None
+    if reason:
+        report.outcome, report.longrepr = "skipped", (str(path), 0, reason)
 
 
 @pytest.fixture(scope="session")

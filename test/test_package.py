@@ -1,5 +1,6 @@
 """What the package says about itself agrees, wherever it is said."""
 
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -65,3 +66,52 @@ def test_the_wheel_brings_the_command(tmp_path):
     assert (target / "bin" / "tasktp").exists()
     rules = "from tasktp_ros.tasks.rules import *"
     subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {rules}"], check=True)
+
+
+@pytest.mark.parametrize("place", ["plain", "my ws", "l" * 130])
+def test_an_installed_program_starts_with_the_python_it_was_built_with(tmp_path, place):
+    """Wherever that lies: the kernel reads no first line with a space in it, and none that is long."""
+    source, python = tmp_path / "source", tmp_path / place / "bin" / "python3"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nNAMED=here exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    source.mkdir()
+    (source / "told.py").write_text("import os, sys\n\ndef main():\n    print(os.environ['NAMED'], *sys.argv[1:])\n")
+    (source / "CMakeLists.txt").write_text(f"""
+        cmake_minimum_required(VERSION 3.16)
+        project(told NONE)
+        include("{ROOT}/scripts/install_program.cmake")
+        install_program(told told bin)
+    """)
+    installed = tmp_path / "installed"
+    configure = ["cmake", "-S", source, "-B", tmp_path / "build", f"-DPython3_EXECUTABLE={python}"]
+    for words in (configure, ["cmake", "--install", tmp_path / "build", "--prefix", installed]):
+        subprocess.run([str(word) for word in words], check=True, capture_output=True)
+    told = [installed / "bin" / "told", "two words"]
+    done = subprocess.run(told, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(source)})
+    assert done.stdout.strip() == "here two words", done.stderr
+
+
+def test_what_a_robot_lacks_is_skipped_with_its_name(tmp_path):
+    """`colcon test` on a robot has what rosdep brings, and Lightning Fabric is not among that."""
+    (tmp_path / "sitecustomize.py").write_text("""
+import importlib.machinery as machinery
+
+found = machinery.PathFinder.find_spec
+
+def find_spec(cls, name, path=None, target=None):
+    return None if name.split(".")[0] == "mujoco" else found(name, path, target)
+
+machinery.PathFinder.find_spec = classmethod(find_spec)
+""")
+    (tmp_path / "test_drawing.py").write_text("import mujoco\n")
+    (tmp_path / "test_asking.py").write_text(
+        "def test_one():\n    import mujoco.viewer\n\ndef test_two():\n    import nothing\n"
+    )
+    (tmp_path / "conftest.py").write_text((ROOT / "test" / "conftest.py").read_text())
+    words = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", tmp_path]
+    kept = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env={**kept, "PYTHONPATH": paths})
+    assert done.stdout.count("not tested without mujoco, which is not installed") == 2, done.stdout
+    assert "1 failed, 2 skipped" in done.stdout and "No module named 'nothing'" in done.stdout

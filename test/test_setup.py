@@ -1,24 +1,14 @@
 """Set-up refuses hopeless machines in one sentence, does nothing twice, and goes on where it was broken off."""
 
 import ast
-import importlib.util
-import platform
-import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from tasktp_setup import machine, packages, plan, steps
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def setup():
-    specification = importlib.util.spec_from_file_location("tasktp_setup", ROOT / "tools" / "setup.py")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["tasktp_setup"] = module
-    specification.loader.exec_module(module)
-    return module
-
 
 GOOD = {
     "version": (3, 11),
@@ -37,8 +27,8 @@ WITH_ROS = {"distribution": "jazzy", "absent": frozenset()}
     "facts",
     [{}, {"room": 1e9, "ready": True}, WITH_ROS, {**WITH_ROS, "architecture": "aarch64", "version": (3, 15)}],
 )
-def test_a_good_machine_passes(setup, facts):
-    setup.check_machine(setup.Machine(**{**GOOD, **facts}))
+def test_a_good_machine_passes(facts):
+    machine.check_machine(machine.Machine(**{**GOOD, **facts}))
 
 
 @pytest.mark.parametrize(
@@ -56,16 +46,18 @@ def test_a_good_machine_passes(setup, facts):
         ({"room": 3e9}, "3.0 GB of disk are free and 8 are needed"),
     ],
 )
-def test_a_hopeless_machine_is_told_the_remedy(setup, facts, sentence):
-    with pytest.raises(setup.SetupError, match=sentence.replace(".* ", ".*")) as refused:
-        setup.check_machine(setup.Machine(**{**GOOD, **facts}))
+def test_a_hopeless_machine_is_told_the_remedy(facts, sentence):
+    with pytest.raises(steps.SetupError, match=sentence.replace(".* ", ".*")) as refused:
+        machine.check_machine(machine.Machine(**{**GOOD, **facts}))
     assert str(refused.value).count("\n") == 0
 
 
 def test_an_old_python_can_still_read_the_program():
     """Annotations and syntax newer than the oldest Python would end in a traceback instead of the sentence."""
-    ast.parse((ROOT / "tools" / "setup.py").read_text(), feature_version=(3, 7))
-    assert "from __future__ import annotations" in (ROOT / "tools" / "setup.py").read_text()
+    for path in (ROOT / "tools").rglob("*.py"):
+        text = path.read_text()
+        ast.parse(text, feature_version=(3, 7))
+        assert path.name == "__init__.py" or "from __future__ import annotations" in text
 
 
 @pytest.mark.parametrize(
@@ -77,15 +69,15 @@ def test_an_old_python_can_still_read_the_program():
         ("ResolutionImpossible", "setup.log says why"),
     ],
 )
-def test_a_failed_download_is_explained(setup, output, sentence):
-    assert sentence in setup.explain_pip(output)
+def test_a_failed_download_is_explained(output, sentence):
+    assert sentence in packages.explain_pip(output)
 
 
 class Counted:
     """Steps that count how often they ran."""
 
-    def __init__(self, setup, names="abc"):
-        self.setup, self.ran, self.inputs, self.broken = setup, [], dict.fromkeys(names, "1"), ""
+    def __init__(self, names="abc"):
+        self.ran, self.inputs, self.broken = [], dict.fromkeys(names, "1"), ""
 
     def run(self, stamps):
         def does(name):
@@ -96,69 +88,54 @@ class Counted:
 
             return run
 
-        steps = [self.setup.Step(name, name, (value,), does(name)) for name, value in self.inputs.items()]
+        planned = [steps.Step(name, name, (value,), does(name)) for name, value in self.inputs.items()]
         self.ran.clear()
-        self.setup.run_steps(steps, stamps)
+        steps.run_steps(planned, stamps)
         return "".join(self.ran)
 
 
-def test_nothing_is_done_twice_and_a_change_redoes_what_follows(setup, tmp_path):
-    steps = Counted(setup)
-    assert steps.run(tmp_path) == "abc"
-    assert steps.run(tmp_path) == ""
-    steps.inputs["b"] = "2"
-    assert steps.run(tmp_path) == "bc"
-    assert steps.run(tmp_path) == ""
+def test_nothing_is_done_twice_and_a_change_redoes_what_follows(tmp_path):
+    counted = Counted()
+    assert counted.run(tmp_path) == "abc"
+    assert counted.run(tmp_path) == ""
+    counted.inputs["b"] = "2"
+    assert counted.run(tmp_path) == "bc"
+    assert counted.run(tmp_path) == ""
 
 
-def test_a_broken_off_set_up_goes_on_where_it_stopped(setup, tmp_path):
-    steps = Counted(setup)
-    steps.broken = "b"
+def test_a_broken_off_set_up_goes_on_where_it_stopped(tmp_path):
+    counted = Counted()
+    counted.broken = "b"
     with pytest.raises(KeyboardInterrupt):
-        steps.run(tmp_path)
-    steps.broken = ""
-    assert steps.run(tmp_path) == "bc"
+        counted.run(tmp_path)
+    counted.broken = ""
+    assert counted.run(tmp_path) == "bc"
 
 
-def test_a_package_that_pip_was_killed_in_is_installed_again(setup, tmp_path):
+def test_a_package_that_pip_was_killed_in_is_installed_again(tmp_path):
     """Its metadata is there before its shared files, and pip would take it for complete."""
     for name, files in {"whole": ("METADATA", "INSTALLER", "RECORD"), "half": ("METADATA", "RECORD")}.items():
         (tmp_path / f"{name}-1.0.dist-info").mkdir()
         for file in files:
             (tmp_path / f"{name}-1.0.dist-info" / file).touch()
     (tmp_path / "half").mkdir()
-    setup.forget_unfinished(tmp_path)
+    packages.forget_unfinished(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"whole-1.0.dist-info", "half"}
 
 
-def test_a_sourced_ros_is_used_and_not_doubled(setup):
-    with_ros, without = setup.requirement_files(True), setup.requirement_files(False)
+def test_a_sourced_ros_is_used_and_not_doubled():
+    with_ros, without = packages.requirement_files(True), packages.requirement_files(False)
     assert not any("wheels" in word or "pins" in word for word in with_ros)
     assert "requirements/beside_ros.txt" in with_ros and "requirements/beside_ros.txt" not in without
     assert "requirements/wheels.txt" in without and "requirements/pins.txt" in without
-    assert "paths" in {step.name for step in setup.plan({})}
-    assert "paths" not in {step.name for step in setup.plan({"ROS_DISTRO": "jazzy"})}
-    assert setup.plan({})[0].inputs != setup.plan({"ROS_DISTRO": "jazzy"})[0].inputs
+    assert "paths" in {step.name for step in plan.plan({})}
+    assert "paths" not in {step.name for step in plan.plan({"ROS_DISTRO": "jazzy"})}
+    assert plan.plan({})[0].inputs != plan.plan({"ROS_DISTRO": "jazzy"})[0].inputs
 
 
-def test_an_environment_of_another_kind_is_made_anew(setup, tmp_path, monkeypatch):
-    """The wheels' libraries beside those of a ROS that is sourced later would be mixed in one process."""
-    monkeypatch.setattr(setup, "ENVIRONMENT", tmp_path / ".venv")
-    monkeypatch.setattr(setup, "_run", lambda command, explain: None)
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    kept, settings = tmp_path / ".venv" / "kept", "include-system-site-packages = false\nversion = {}\n"
-    (tmp_path / ".venv" / "pyvenv.cfg").write_text(settings.format(platform.python_version()))
-    (tmp_path / ".venv" / "bin" / "pip").write_text(f"#!{tmp_path}/.venv/bin/python3\n")
-    kept.touch()
-    setup.create_environment(ros=False)
-    assert kept.exists()
-    setup.create_environment(ros=True)
-    assert not kept.exists()
-
-
-def test_build_paths_of_the_wheels_are_replaced(setup):
+def test_build_paths_of_the_wheels_are_replaced():
     text = '"/opt/python/cp311-cp311/include/python3.11;/opt/python/x/lib/python3.11/site-packages/numpy/_core/include"'
-    assert setup._replace_build_paths(text, "/here/python", "/here/numpy") == '"/here/python;/here/numpy"'
+    assert packages._replace_build_paths(text, "/here/python", "/here/numpy") == '"/here/python;/here/numpy"'
 
 
 def test_every_pin_is_asked_for_and_every_requirement_pinned():
@@ -170,3 +147,11 @@ def test_every_pin_is_asked_for_and_every_requirement_pinned():
     pinned, asked = names("pins"), names("runtime", "training", "wheels", "development")
     assert {name for name in asked if not name.startswith("types-")} <= pinned
     assert pinned <= asked | {"colcon-core"}
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+def test_every_python_gets_one_pin_of_each_package(version):
+    lines = (ROOT / "requirements" / "pins.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    here = [pin.name for pin in pins if pin.marker is None or pin.marker.evaluate({"python_version": version})]
+    assert sorted(here) == sorted({pin.name for pin in pins})
