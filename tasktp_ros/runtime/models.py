@@ -9,12 +9,12 @@ from typing import cast
 import torch
 from torch import nn
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import ModelError
 from tasktp_ros.reduction.tasktp import TaskGate
 from tasktp_ros.runtime.checkpoints import ModelCard, load_model
 from tasktp_ros.tasks.vocabulary import COCO
 from tasktp_ros.vision.detector import Detector
-from tasktp_ros.vision.sizes import build_detector
 
 UNTRAINED = "nano-untrained"
 
