@@ -32,7 +32,7 @@ def test_every_ros_package_that_is_imported_is_declared():
             words = line.split()
             if words[:1] in (["from"], ["import"]) and len(words) > 1:
                 imported.add(words[1].split(".")[0])
-    ros = {name for name in imported if name.endswith("_msgs") or name in ("rclpy", "cv_bridge", "ament_index_python")}
+    ros = {name for name in imported if name.endswith("_msgs") or name in ("rclpy", "ament_index_python")}
     assert ros <= declared
 
 
@@ -49,23 +49,83 @@ def test_importing_the_package_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_wheel_brings_the_command(tmp_path):
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Where `pip install .` put what it installs."""
     pytest.importorskip(
         "setuptools",
         minversion="77",
         reason="the wheel was not built: this environment's setuptools cannot build the project",
     )
-    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT]
+    folder = tmp_path_factory.mktemp("wheel")
+    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
     subprocess.run([str(word) for word in wheel], check=True, capture_output=True)
-    target = tmp_path / "site"
+    target = folder / "site"
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", target]
-    subprocess.run([str(word) for word in (*install, *tmp_path.glob("*.whl"))], check=True, capture_output=True)
-    code = f"import sys; sys.path.insert(0, {str(target)!r}); from tasktp_ros.cli.main import main; main(['--version'])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert done.stdout.strip() == f"tasktp {tasktp_ros.__version__}", done.stderr
-    assert (target / "bin" / "tasktp").exists()
-    rules = "from tasktp_ros.tasks.rules import *"
-    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {rules}"], check=True)
+    subprocess.run([str(word) for word in (*install, *folder.glob("*.whl"))], check=True, capture_output=True)
+    return target
+
+
+def run_installed(target: Path, code: str, **environ: str) -> str:
+    code = f"import sys; sys.path.insert(0, {str(target)!r}); {code}"
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=target, env={**os.environ, **environ})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_wheel_brings_the_command(installed):
+    said = run_installed(installed, "from tasktp_ros.cli.main import main; main(['--version'])")
+    assert said == f"tasktp {tasktp_ros.__version__}"
+    assert (installed / "bin" / "tasktp").exists()
+    run_installed(installed, "from tasktp_ros.tasks.rules import *")
+
+
+def test_the_wheel_brings_what_ros_looks_for(installed):
+    """Configuration, launch files, views and models lie where a colcon build has them, and the index knows the package."""
+    pytest.importorskip("ament_index_python", reason="the package was not looked up: ROS 2 is not installed")
+    code = "from ament_index_python import get_package_share_directory as share; print(share('tasktp_ros'))"
+    folder = Path(run_installed(installed, code, AMENT_PREFIX_PATH=str(installed)))
+    for name in ("config", "launch", "rviz", "weights"):
+        shipped = {path.name for path in (ROOT / name).iterdir() if path.is_file()}
+        assert shipped and shipped == {path.name for path in (folder / name).iterdir() if path.is_file()}, name
+    assert (folder / "package.xml").read_text() == (ROOT / "package.xml").read_text()
+
+
+def test_colcon_builds_it_as_what_it_is():
+    """Neither setup.py nor pyproject.toml makes it a pure Python package, which would have no messages."""
+    pytest.importorskip("colcon_ros", reason="the package's type was not asked for: colcon is not installed")
+    code = "import sys; from colcon_core.command import main; sys.exit(main())"
+    words = [sys.executable, "-c", code, "--log-base", "/dev/null", "list", "--base-paths", ROOT]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert [line.split("\t")[::2] for line in done.stdout.splitlines()] == [["tasktp_ros", "(ros.ament_cmake)"]], (
+        done.stderr
+    )
+
+
+def test_the_changelog_is_in_the_form_that_releases_read():
+    changelog = pytest.importorskip(
+        "catkin_pkg.changelog", reason="the changelog was not read: catkin_pkg is not installed"
+    )
+    pytest.importorskip("docutils", reason="the changelog was not read: docutils is not installed")
+    versions = [
+        version for version, _, _ in changelog.get_changelog_from_path(str(ROOT / "CHANGELOG.rst")).foreach_version()
+    ]
+    assert tasktp_ros.__version__ in versions
+
+
+def test_the_manifest_is_valid_and_says_who_and_where():
+    package = pytest.importorskip(
+        "catkin_pkg.package", reason="the manifest was not checked: catkin_pkg is not installed"
+    )
+    warnings: list[str] = []
+    parsed = package.parse_package(str(ROOT / "package.xml"), warnings=warnings)
+    parsed.validate(warnings=warnings)
+    assert (
+        warnings == []
+        and parsed.authors
+        and {url.type for url in parsed.urls} == {"website", "repository", "bugtracker"}
+    )
 
 
 @pytest.mark.parametrize("place", ["plain", "my ws", "l" * 130])

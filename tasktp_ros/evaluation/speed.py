@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.runtime.timing import recorder_for
 from tasktp_ros.tasks.vocabulary import COCO
 from tasktp_ros.vision.image import InputSize, frame_for, to_input
-from tasktp_ros.vision.sizes import build_detector
 from tasktp_ros.vision.stages import recording, stage
 
 PEER = "torchvision maskrcnn_resnet50_fpn"

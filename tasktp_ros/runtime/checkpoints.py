@@ -11,11 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import ModelError
 from tasktp_ros.files import replacing
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import InputSize
-from tasktp_ros.vision.sizes import build_detector, size_config
+from tasktp_ros.vision.sizes import size_config
 
 FORMAT = "tasktp_ros 1"
 

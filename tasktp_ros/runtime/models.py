@@ -7,12 +7,12 @@ from typing import cast
 import torch
 from torch import nn
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.reduction.tasktp import TaskGate
 from tasktp_ros.runtime.checkpoints import ModelCard, load_model
 from tasktp_ros.runtime.shipped import UNTRAINED, find_model
 from tasktp_ros.tasks.vocabulary import COCO
 from tasktp_ros.vision.detector import Detector
-from tasktp_ros.vision.sizes import build_detector
 
 
 def open_model(model: str | Path) -> tuple[Detector, ModelCard]:

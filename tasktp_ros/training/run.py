@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
@@ -22,7 +23,6 @@ from tasktp_ros.training.recipes import Recipe
 from tasktp_ros.training.starts import start_from_model, start_from_timm
 from tasktp_ros.training.trainer import Run, Trainer, prepare_machine
 from tasktp_ros.vision.detector import Detector
-from tasktp_ros.vision.sizes import build_detector
 
 Checker: TypeAlias = Callable[[Detector], dict[str, float]]
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from tasktp_ros.reduction import build_reducer
-from tasktp_ros.vision.backbone import Backbone
-from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.heads import RoIConfig
 from tasktp_ros.vision.image import InputSize
 from tasktp_ros.vision.proposals import ProposalConfig
@@ -81,25 +79,10 @@ def size_config(size: str) -> DetectorConfig:
     return SIZES[size]()
 
 
-def build_detector(size: str, reducer: str, num_classes: int) -> Detector:
-    """A fresh network in training mode, on the CPU, float32.
+def __getattr__(name: str) -> Any:
+    """Forward `build_detector` to its place, from the name it was published under; an import would point upwards."""
+    if name == "build_detector":
+        from tasktp_ros.detectors import build_detector
 
-    Args:
-        size: "nano", "deit_tiny", "deit_small" or "deit_base".
-        reducer: name of a token reduction method in `tasktp_ros.reduction.REDUCERS`, such as "tasktp".
-        num_classes: categories without background.
-
-    Raises:
-        ValueError: unknown size or reducer, or no category.
-    """
-    config = size_config(size)
-    if num_classes < 1:
-        raise ValueError(f"a detector needs at least one category, got {num_classes}")
-    backbone = Backbone(
-        config.dim,
-        config.heads,
-        config.deformable_heads,
-        config.stem_width,
-        build_reducer(reducer, config.dim, num_classes),
-    )
-    return Detector(backbone, config.dim, num_classes, config.pyramid_channels, config.proposals, config.regions)
+        return build_detector
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

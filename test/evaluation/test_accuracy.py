@@ -9,6 +9,7 @@ import torch
 
 from tasktp_ros.cli.main import main
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import DataError, ProcessError
 from tasktp_ros.evaluation import accuracy
 from tasktp_ros.evaluation.coco_ap import Truth
@@ -16,7 +17,6 @@ from tasktp_ros.evaluation.detect_set import evenly
 from tasktp_ros.evaluation.subsets import draw_subsets, wrong_set
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
 from tasktp_ros.tasks.vocabulary import ROOMS
-from tasktp_ros.vision.sizes import build_detector
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import ModelError
 from tasktp_ros.runtime.checkpoints import ModelCard, load_model, save_model
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.shipped import shipped_models
-from tasktp_ros.vision.sizes import build_detector
 
 CARD = ModelCard("test", "nano", "tasktp", "kitchen", ("cup", "pan", "sink"), trained=True, input_size=(96, 128))
 

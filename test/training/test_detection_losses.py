@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.training.batch import Truth
 from tasktp_ros.training.detection_losses import (
     SampleCounts,
@@ -13,7 +14,6 @@ from tasktp_ros.training.detection_losses import (
 )
 from tasktp_ros.training.matching import IGNORED, NEGATIVE, PROPOSAL_RULE, REGION_RULE, draw, match, shared_area
 from tasktp_ros.vision.boxes import STRIDES, decode_boxes, encode_boxes, grid_anchors
-from tasktp_ros.vision.sizes import build_detector
 
 NOTHING = torch.zeros(0, 4)
 

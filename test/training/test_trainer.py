@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import DataError, ModelError, TrainingError
 from tasktp_ros.runtime.checkpoints import load_model
 from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path
@@ -17,7 +18,6 @@ from tasktp_ros.training.recipes import RECIPES, Stage, recipe_named
 from tasktp_ros.training.run import shortened, train
 from tasktp_ros.training.starts import load_transformer, start_from_model
 from tasktp_ros.training.trainer import Run, Trainer
-from tasktp_ros.vision.sizes import build_detector
 
 fabric_module = pytest.importorskip("lightning_fabric", reason="nothing was trained: Lightning Fabric is not installed")
 SMALL = (96, 128)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from golden import fill, image
 
-from tasktp_ros.vision.sizes import build_detector
+from tasktp_ros.detectors import build_detector
 
 FILE = Path(__file__).with_name("nano_recorded.npz")
 METHODS = ("dense", "tasktp", "svit")

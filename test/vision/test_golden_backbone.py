@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden import Golden, fill, image
 
-from tasktp_ros.vision.sizes import build_detector
+from tasktp_ros.detectors import build_detector
 
 RECORDED = {
     "dense": ["dense_1x3x224x320", "dense_2x3x256x256"],

@@ -4,9 +4,9 @@ import pytest
 import torch
 from golden import Golden, fill, filled, image, normal
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.vision.boxes import STRIDES, base_anchors, decode_boxes, grid_anchors
 from tasktp_ros.vision.heads import BOX_STDS
-from tasktp_ros.vision.sizes import build_detector
 
 
 @pytest.fixture(scope="module")

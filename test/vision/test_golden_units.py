@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from golden import Golden, fill, normal
 
+from tasktp_ros.detectors import build_detector
 from tasktp_ros.reduction.gated import run_masked
 from tasktp_ros.reduction.svit import ratio_loss
-from tasktp_ros.vision.sizes import build_detector
 
 
 def test_svit_in_training(golden: Golden):

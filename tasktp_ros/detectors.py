@@ -1,0 +1,30 @@
+"""Where a size of network and a method of token reduction meet: neither knows of the other."""
+
+from tasktp_ros.reduction import build_reducer
+from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.sizes import size_config
+
+
+def build_detector(size: str, reducer: str, num_classes: int) -> Detector:
+    """A fresh network in training mode, on the CPU, float32.
+
+    Args:
+        size: "nano", "deit_tiny", "deit_small" or "deit_base".
+        reducer: name of a token reduction method in `tasktp_ros.reduction.REDUCERS`, such as "tasktp".
+        num_classes: categories without background.
+
+    Raises:
+        ValueError: unknown size or reducer, or no category.
+    """
+    config = size_config(size)
+    if num_classes < 1:
+        raise ValueError(f"a detector needs at least one category, got {num_classes}")
+    backbone = Backbone(
+        config.dim,
+        config.heads,
+        config.deformable_heads,
+        config.stem_width,
+        build_reducer(reducer, config.dim, num_classes),
+    )
+    return Detector(backbone, config.dim, num_classes, config.pyramid_channels, config.proposals, config.regions)
