@@ -20,9 +20,9 @@ from tasktp_setup.steps import ROOT, SetupError
 
 ENVIRONMENT = ROOT / ".venv"
 LOG, LOCK, STAMPS = "setup.log", ".setup-lock", ".setup"
-PUNCTUATION = "._~@=+-()"
+PUNCTUATION = "._~@=+-"
 BUILDABLE = (
-    rf"[A-Za-z0-9 /{PUNCTUATION.replace('-', '')}-]*"  # ROS 2's CMake files lose their way at commas, umlauts, brackets
+    rf"[A-Za-z0-9 /{PUNCTUATION.replace('-', '')}-]*"  # ROS 2's CMake files lose their way at commas, brackets, umlauts
 )
 
 
