@@ -33,7 +33,7 @@ def make(folder, *words):
     return subprocess.run(["make", *words], cwd=folder, env=kept, capture_output=True, text=True, timeout=60)
 
 
-def made_by_us(folder, home=BASE.parent, version=None, ros="false"):
+def made_by_us(folder, home=BASE.parent, version=None, ros="false", python=BASE):
     """An environment as far as set-up looks at one."""
     version = version or sys.version.split()[0]
     for inside in ("bin", ".setup"):
@@ -41,6 +41,7 @@ def made_by_us(folder, home=BASE.parent, version=None, ros="false"):
     lines = (f"home = {home}", f"include-system-site-packages = {ros}", f"version = {version}")
     (folder / "pyvenv.cfg").write_text("\n".join(lines) + "\n")
     (folder / "bin" / "pip").write_text(f'#!/bin/sh\n\'\'\'exec\' "{folder}/bin/python" "$0" "$@"\n')
+    (folder / "bin" / "python").symlink_to(python)
     (folder / ".setup" / "packages").write_text("a stamp")
     (folder / "kept").touch()
 
@@ -131,19 +132,27 @@ def test_a_folder_in_which_ros_can_build_is_taken(environment, monkeypatch, name
     place.check_place(current=True)
 
 
-def test_an_environment_of_another_kind_python_or_place_is_made_anew(environment):
-    """The wheels' libraries beside those of a ROS that is sourced later would be mixed in one process."""
+def test_an_environment_that_fits_is_kept(environment):
     made_by_us(environment)
     place.create_environment(ros=False)
     assert (environment / "kept").exists()
-    place.create_environment(ros=True)
+
+
+@pytest.mark.parametrize("trait", [{"version": "3.9.1"}, {"ros": "true"}, {"python": "/a/python/that/was/removed"}])
+def test_an_environment_of_another_kind_or_python_is_made_anew(environment, trait):
+    """The wheels' libraries beside those of a ROS that is sourced later would be mixed in one process."""
+    made_by_us(environment, **trait)
+    (environment / "build").mkdir()
+    place.create_environment(ros=False)
+    assert not (environment / "kept").exists() and not (environment / "build").exists()
+    assert list((environment / ".setup").iterdir()) == [], "what is done is written down here, and makes it ours"
+
+
+def test_an_environment_that_was_moved_is_made_anew(environment):
+    made_by_us(environment.parent / "before")
+    (environment.parent / "before").rename(environment)
+    place.create_environment(ros=False)
     assert not (environment / "kept").exists()
-    for trait in ({"version": "3.9.1"}, {"ros": "true"}):
-        shutil.rmtree(environment)
-        made_by_us(environment, **trait)
-        (environment / "build").mkdir()
-        place.create_environment(ros=False)
-        assert not (environment / "kept").exists() and not (environment / "build").exists()
 
 
 def test_emptying_that_is_broken_off_leaves_no_stamp_and_is_still_ours(environment, monkeypatch):
