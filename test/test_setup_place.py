@@ -92,6 +92,14 @@ def test_what_was_made_here_is_cleaned_away(checkout):
     assert not (checkout / ".venv").exists() and not (checkout / "build").exists()
 
 
+def test_another_checkouts_environment_is_neither_made_anew_nor_cleaned_away(checkout, tmp_path):
+    made_by_us(tmp_path / "other checkout")
+    (checkout / ".venv").symlink_to(tmp_path / "other checkout")
+    before = sorted((tmp_path / "other checkout").rglob("*"))
+    assert make(checkout, "setup").returncode and make(checkout, "clean").returncode == 0
+    assert sorted((checkout / ".venv").resolve().rglob("*")) == before and (checkout / ".venv").is_symlink()
+
+
 def test_a_link_to_what_set_up_made_for_this_checkout_is_followed(environment, tmp_path):
     """Six gigabytes may well lie on another disk."""
     made_by_us(tmp_path / "large disk")
