@@ -18,7 +18,7 @@ LAYERS = [
     {"runtime", "evaluation", "training", "detectors"},
     {"reduction", "tasks", "datasets"},
     {"vision"},
-    {"errors", "files"},
+    {"errors", "files", "workers"},
 ]
 
 

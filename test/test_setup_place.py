@@ -33,7 +33,7 @@ def make(folder, *words):
     return subprocess.run(["make", *words], cwd=folder, env=kept, capture_output=True, text=True, timeout=60)
 
 
-def made_by_us(folder, home=BASE.parent, version=None, ros="false"):
+def made_by_us(folder, home=BASE.parent, version=None, ros="false", python=BASE):
     """An environment as far as set-up looks at one."""
     version = version or sys.version.split()[0]
     for inside in ("bin", ".setup"):
@@ -41,6 +41,7 @@ def made_by_us(folder, home=BASE.parent, version=None, ros="false"):
     lines = (f"home = {home}", f"include-system-site-packages = {ros}", f"version = {version}")
     (folder / "pyvenv.cfg").write_text("\n".join(lines) + "\n")
     (folder / "bin" / "pip").write_text(f'#!/bin/sh\n\'\'\'exec\' "{folder}/bin/python" "$0" "$@"\n')
+    (folder / "bin" / "python").symlink_to(python)
     (folder / ".setup" / "packages").write_text("a stamp")
     (folder / "kept").touch()
 
@@ -91,6 +92,14 @@ def test_what_was_made_here_is_cleaned_away(checkout):
     assert not (checkout / ".venv").exists() and not (checkout / "build").exists()
 
 
+def test_another_checkouts_environment_is_neither_made_anew_nor_cleaned_away(checkout, tmp_path):
+    made_by_us(tmp_path / "other checkout")
+    (checkout / ".venv").symlink_to(tmp_path / "other checkout")
+    before = sorted((tmp_path / "other checkout").rglob("*"))
+    assert make(checkout, "setup").returncode and make(checkout, "clean").returncode == 0
+    assert sorted((checkout / ".venv").resolve().rglob("*")) == before and (checkout / ".venv").is_symlink()
+
+
 def test_a_link_to_what_set_up_made_for_this_checkout_is_followed(environment, tmp_path):
     """Six gigabytes may well lie on another disk."""
     made_by_us(tmp_path / "large disk")
@@ -116,7 +125,7 @@ def test_nothing_is_emptied_through_a_link(environment, tmp_path):
     assert (tmp_path / "shared" / "kept").exists()
 
 
-@pytest.mark.parametrize("name", ["a:b", "Müller", "a;b", "a[1]", 'say "a"', "a\\b", b"caf\xe9"])
+@pytest.mark.parametrize("name", ["a:b", "Müller", "a;b", "a,b", "ws (copy)", "a[1]", 'say "a"', "a\\b", b"caf\xe9"])
 def test_a_folder_in_which_ros_cannot_build_is_refused_before_work_starts(checkout, name):
     folder = Path(os.fsdecode(os.path.join(os.fsencode(checkout.parent), os.fsencode(name))))
     checkout.rename(folder)
@@ -125,25 +134,33 @@ def test_a_folder_in_which_ros_cannot_build_is_refused_before_work_starts(checko
     assert not (folder / ".venv").exists()
 
 
-@pytest.mark.parametrize("name", ["my ws", "ros2_ws (copy)", "a+b, c@d=e~f-1_2.x"])
+@pytest.mark.parametrize("name", ["my ws", "a+b c@d=e~f-1_2.x"])
 def test_a_folder_in_which_ros_can_build_is_taken(environment, monkeypatch, name):
     monkeypatch.setattr(place, "ROOT", Path("/home/me", name))
     place.check_place(current=True)
 
 
-def test_an_environment_of_another_kind_python_or_place_is_made_anew(environment):
-    """The wheels' libraries beside those of a ROS that is sourced later would be mixed in one process."""
+def test_an_environment_that_fits_is_kept(environment):
     made_by_us(environment)
     place.create_environment(ros=False)
     assert (environment / "kept").exists()
-    place.create_environment(ros=True)
+
+
+@pytest.mark.parametrize("trait", [{"version": "3.9.1"}, {"ros": "true"}, {"python": "/a/python/that/was/removed"}])
+def test_an_environment_of_another_kind_or_python_is_made_anew(environment, trait):
+    """The wheels' libraries beside those of a ROS that is sourced later would be mixed in one process."""
+    made_by_us(environment, **trait)
+    (environment / "build").mkdir()
+    place.create_environment(ros=False)
+    assert not (environment / "kept").exists() and not (environment / "build").exists()
+    assert list((environment / ".setup").iterdir()) == [], "what is done is written down here, and makes it ours"
+
+
+def test_an_environment_that_was_moved_is_made_anew(environment):
+    made_by_us(environment.parent / "before")
+    (environment.parent / "before").rename(environment)
+    place.create_environment(ros=False)
     assert not (environment / "kept").exists()
-    for trait in ({"version": "3.9.1"}, {"ros": "true"}):
-        shutil.rmtree(environment)
-        made_by_us(environment, **trait)
-        (environment / "build").mkdir()
-        place.create_environment(ros=False)
-        assert not (environment / "kept").exists() and not (environment / "build").exists()
 
 
 def test_emptying_that_is_broken_off_leaves_no_stamp_and_is_still_ours(environment, monkeypatch):

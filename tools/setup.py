@@ -17,18 +17,18 @@ from tasktp_setup.place import ENVIRONMENT, STAMPS, check_place, only_one, other
 from tasktp_setup.plan import plan
 from tasktp_setup.steps import SetupError, all_finished, run_steps
 
-THIS_PYTHON = "--this-python"
+THIS_PYTHON, CHOSEN = "--this-python", "--chosen"
 
 
 def main(words: list[str]) -> int:
     """Set this checkout up; status 1 and one sentence where that is not possible.
 
     Args:
-        words: `--this-python` where the running Python was asked for by name.
+        words: `--this-python` where the running Python was asked for by name, `--chosen` where it was chosen here.
     """
-    other = other_interpreter(THIS_PYTHON in words, bool(os.environ.get("ROS_DISTRO")))
+    other = None if CHOSEN in words else other_interpreter(THIS_PYTHON in words, bool(os.environ.get("ROS_DISTRO")))
     if other:
-        os.execv(other, [other, __file__, THIS_PYTHON])
+        os.execv(other, [other, __file__, CHOSEN])
     stamps = ENVIRONMENT / STAMPS
     try:
         steps = plan(os.environ)

@@ -45,7 +45,7 @@ class StageImages(Dataset["Sample | TaskTPError"]):
     def __init__(self, dataset: CocoDataset, stage: Stage, seed: int) -> None:
         self.dataset, self.stage, self.seed = dataset, stage, seed
         self._epoch = -1
-        self._order = np.zeros(0, dtype=np.int64)
+        self._order: np.ndarray = np.zeros(0, dtype=np.int64)
 
     def __getitem__(self, draw: Draw) -> Sample | TaskTPError:
         try:

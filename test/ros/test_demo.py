@@ -54,15 +54,15 @@ class Demo:
     def nodes(self) -> dict[str, int]:
         """Process ids of the children that are nodes."""
         found = {}
-        for status in Path("/proc").glob("[0-9]*/status"):
+        for folder in Path("/proc").glob("[0-9]*"):
             try:
-                parent = re.search(r"^PPid:\s+(\d+)", status.read_text(), re.MULTILINE)
-                command = (status.parent / "cmdline").read_bytes().split(b"\0")
+                parent = re.search(r"^PPid:\s+(\d+)", (folder / "status").read_text(), re.MULTILINE)
+                command = (folder / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
             names = [part.rsplit(b".", 1)[1].decode() for part in command if part.startswith(b"tasktp_ros.nodes.")]
             if parent and int(parent[1]) == self.process.pid and names:
-                found[names[0]] = int(status.parent.name)
+                found[names[0]] = int(folder.name)
         return found
 
 

@@ -31,7 +31,8 @@ def colcon(path: Path, package: str) -> None:
     command = [
         python(), "-c", program, "--log-base", str(build / "log"), "build", "--base-paths", str(path),
         "--packages-select", package, "--merge-install", "--symlink-install", "--install-base", str(ENVIRONMENT),
-        "--build-base", str(build), "--cmake-args", f"-DPython3_EXECUTABLE={python()}", "-DBUILD_TESTING=OFF",
+        "--build-base", str(build), "--event-handlers", "console_cohesion+",
+        "--cmake-args", f"-DPython3_EXECUTABLE={python()}", "-DBUILD_TESTING=OFF",
         *(["-GNinja"] if (ENVIRONMENT / "bin" / "ninja").exists() else []),
     ]  # fmt: skip
     run(command, lambda output: f"{package} could not be built: the end of .venv/setup.log says why.")

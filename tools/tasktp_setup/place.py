@@ -20,9 +20,9 @@ from tasktp_setup.steps import ROOT, SetupError
 
 ENVIRONMENT = ROOT / ".venv"
 LOG, LOCK, STAMPS = "setup.log", ".setup-lock", ".setup"
-PUNCTUATION = ".,_~@=+-()"
+PUNCTUATION = "._~@=+-"
 BUILDABLE = (
-    rf"[A-Za-z0-9 /{PUNCTUATION.replace('-', '')}-]*"  # ROS 2's CMake files lose their way at umlauts and brackets
+    rf"[A-Za-z0-9 /{PUNCTUATION.replace('-', '')}-]*"  # ROS 2's CMake files lose their way at commas, brackets, umlauts
 )
 
 
@@ -89,13 +89,13 @@ def create_environment(ros: bool) -> None:
 
 
 def _fits(ros: bool) -> bool:
-    """Whether what lies in `.venv` was made by this Python, here, and for this kind of ROS."""
+    """Whether what lies in `.venv` was made by this Python, which is still there, here, and for this kind of ROS."""
     try:
         pip = (ENVIRONMENT / "bin" / "pip").read_bytes()
     except OSError:
         return False
     wanted = {"include-system-site-packages": str(ros).lower(), "version": platform.python_version()}
-    return wanted.items() <= _settings().items() and os.fsencode(python()) in pip
+    return wanted.items() <= _settings().items() and os.fsencode(python()) in pip and os.path.exists(python())
 
 
 def _settings() -> dict[str, str]:
