@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +116,7 @@ def _play(
     card = open_model(arguments.model)[1]
     perception: dict[str, object] = {"autostart": True, "model": arguments.model}
     perception |= {"score_threshold": SHOWN_SCORE} if card.trained else {"score_threshold": 0.0, "max_detections": 6}
-    count = _frames_of(source, arguments.topic)
+    count, images = _look_at(source, arguments.topic)
     nodes.start("perception", perception)
     nodes.start("task_manager", {"autostart": True, "vocabulary": card.vocabulary_name})
     count = min(count, arguments.frames) if arguments.frames else count
@@ -140,7 +141,8 @@ def _play(
         )
         with tqdm(total=count, unit="frame", file=sys.stderr, disable=None) as progress:
             pictures = _watch(observer, nodes, count, progress)
-        return _report(observer, json.loads(summary.read_text()), source, nodes.complaints("perception")), pictures
+        report = _report(observer, json.loads(summary.read_text()), source, nodes.complaints("perception"))
+        return report | {"images": images}, pictures
     finally:
         observer.close()
 
@@ -228,12 +230,19 @@ def _change_task(observer: "DemoObserver", number: int) -> None:
     observer.spin(SETTLE_SECONDS)
 
 
-def _frames_of(path: Path, topic: str | None) -> int:
-    """How many frames a source that can be opened has."""
+def _look_at(path: Path, topic: str | None) -> tuple[int, str]:
+    """How many frames a source has, and how the first of them is stored, such as "640 x 480 px, yuv422_yuy2"."""
     from tasktp_ros.datasets.frames import open_source
+    from tasktp_ros.errors import DataError
 
     with open_source(path, topic=topic) as source:
-        return source.length or UNKNOWN_LENGTH
+        first = next(iter(source), None)
+        if first is None:
+            raise source.nothing_readable()
+        known = [first.encoding] if first.encoding else []
+        with suppress(DataError):
+            known.insert(0, f"{first.image.shape[1]} x {first.image.shape[0]} px")
+        return source.length or UNKNOWN_LENGTH, ", ".join(known)
 
 
 def _report(observer: "DemoObserver", player: dict[str, Any], source: Path, complaints: list[str]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class BagSource(FrameSource):
             except DataError as error:
                 self.problems.append(f"message {index} of {self.topic.name} was skipped: {error}")
                 continue
+            compressed = stored.message_type == records.COMPRESSED_IMAGE
             yield Frame(
                 index=index,
                 stamp_ns=records.record_stamp(stored.record),
@@ -67,7 +68,8 @@ class BagSource(FrameSource):
                 load_image=partial(records.decode, message),
                 source_record=stored.record,
                 message_type=stored.message_type,
-                load_encoded=partial(_stored, message) if stored.message_type == records.COMPRESSED_IMAGE else None,
+                load_encoded=partial(_stored, message) if compressed else None,
+                encoding=message.format if compressed else message.encoding,
             )
 
     def close(self) -> None:

@@ -59,6 +59,7 @@ class FolderSource(FrameSource):
                 DEFAULT_FRAME_ID,
                 partial(_same, image),
                 load_encoded=partial(_stored_jpeg, file) if jpeg else None,
+                encoding="jpeg" if jpeg else file.suffix.lower()[1:],
             )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.problems import Problems
 from tasktp_ros.datasets.rgbd import RgbdExtras
+from tasktp_ros.errors import DataError
 
 DEFAULT_FRAME_ID = "camera_color_optical_frame"
 DEFAULT_RATE = 5.0
@@ -27,7 +28,8 @@ class Frame:
     """One image on its way; pixels and message are made only when asked for.
 
     index: position in its source, gaps where a frame could not be read.  stamp_ns: header stamp in nanoseconds.
-    frame_id: the camera's optical frame.  load_encoded: the picture's bytes and format ("jpeg" or "png"), where the source
+    frame_id: the camera's optical frame.  encoding: as it is stored: an Image's encoding, a CompressedImage's format, a file's
+    kind; empty = unknown.  load_encoded: the picture's bytes and format ("jpeg" or "png"), where the source
     has it so.
     """
 
@@ -38,6 +40,7 @@ class Frame:
     source_record: bytes | None = None
     message_type: str = records.IMAGE
     load_encoded: Callable[[], tuple[bytes, str]] | None = None
+    encoding: str = ""
 
     @cached_property
     def image(self) -> NDArray[np.uint8]:
@@ -82,6 +85,10 @@ class FrameSource(ABC):
     def extras(self) -> RgbdExtras | None:
         """Depth, poses and intrinsics beside the colour pictures, by frame index; None where there are none."""
         return None
+
+    def nothing_readable(self) -> DataError:
+        """What to raise where no frame can be read, with the reasons met so far."""
+        return DataError(f"{self.description} has no readable frame: {'; '.join(self.problems) or 'it is empty'}")
 
     def close(self) -> None:  # noqa: B027 (a folder has nothing to let go of)
         """Let go of files; iterating afterwards is an error."""

@@ -53,7 +53,7 @@ def write_bag(source: FrameSource, writer: BagWriter, *, raw: bool) -> dict[str,
         last_ns = frame.stamp_ns
         counts["frames"] += 1
     if not counts["frames"]:
-        raise DataError(f"{source.description} has no readable frame: {'; '.join(source.problems) or 'it is empty'}")
+        raise source.nothing_readable()
     duration = (last_ns - first_ns) / records.NANOSECONDS
     return {"source": str(source.path), "topic": topic, **counts, "duration": duration, "problems": source.problems}
 

@@ -29,7 +29,7 @@ def write_recording(source: FrameSource, path: Path) -> dict[str, Any]:
     frames = iter(tqdm(source, total=source.length, unit="frame", file=sys.stderr, disable=None))
     first = next(frames, None)
     if first is None:
-        raise DataError(f"{source.description} has no readable frame: {'; '.join(source.problems) or 'it is empty'}")
+        raise source.nothing_readable()
     size, kind = (first.image.shape[0], first.image.shape[1]), encoded(first)[1]
     depth = None if extras is None else extras.readable_depth(first.index, [])
     depth_size = size if depth is None else (depth.shape[0], depth.shape[1])

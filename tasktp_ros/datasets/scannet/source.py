@@ -45,7 +45,12 @@ class SensSource(FrameSource):
                 continue
             stored = partial(_stored, frame, self.file.colour_format) if known else None
             yield Frame(
-                index, period_stamp(index, self.rate), DEFAULT_FRAME_ID, partial(_colour, frame), load_encoded=stored
+                index,
+                period_stamp(index, self.rate),
+                DEFAULT_FRAME_ID,
+                partial(_colour, frame),
+                load_encoded=stored,
+                encoding=self.file.colour_format,
             )
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from rclpy.node import Node
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.frame import Frame, FrameSource
 from tasktp_ros.datasets.frames import open_source
+from tasktp_ros.datasets.problems import Problems
 from tasktp_ros.errors import DataError, InputError
 from tasktp_ros.files import check_file, refusal, replacing
 from tasktp_ros.nodes import qos
@@ -169,7 +170,7 @@ class Player:
     def _frames(self) -> Iterator[tuple[Frame, bytes, int]]:
         """Frames, their messages and how often the source was started again; runs in the reader's thread."""
         played = 0
-        passes = 0
+        passes, first_pass = 0, list[str]()
         while True:
             before = played
             for frame in self._readable():
@@ -191,7 +192,8 @@ class Player:
             if not self.settings.loop or played == before:
                 return
             passes += 1
-            self.source.problems[:] = dict.fromkeys(self.source.problems)  # the same in every pass
+            first_pass = first_pass or list(self.source.problems)
+            self.source.problems = Problems(first_pass)  # the same in every pass
 
     def _readable(self) -> Iterator[Frame]:
         """The source's frames up to where it can be read; a stick may be pulled out."""
@@ -204,9 +206,8 @@ class Player:
         known = list(self.source.problems)
         first = next(iter(self.source), None)
         if first is None:
-            reasons = "; ".join(self.source.problems) or "it is empty"
-            raise DataError(f"{self.source.description} has no readable frame: {reasons}")
-        self.source.problems[:] = known
+            raise self.source.nothing_readable()
+        self.source.problems = Problems(known)
         return first
 
     def _wait_for_partners(self) -> str:
@@ -254,7 +255,7 @@ class Player:
         self.book.received(stamp_ns, frame_id, now)
 
     def _report(self) -> int:
-        problems = list(dict.fromkeys(self.source.problems))
+        problems = list(self.source.problems)
         summary = {
             "source": str(self.source.path),
             "mode": "rate" if self.settings.rate else "lock step",
