@@ -33,23 +33,23 @@ def lacking(error: BaseException | None) -> str | None:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+def pytest_make_collect_report() -> Iterator[None]:
     """Skip the files that cannot be imported where a robot's packages are all there is."""
     report = (yield).get_result()
-    skip_lacking(report, getattr(report, "call", None), collector.path)
+    skip_lacking(report, getattr(report, "call", None))
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
+def pytest_runtest_makereport(call: Any) -> Iterator[None]:
     """And the tests that come to what is lacking when they run."""
     report = (yield).get_result()
-    skip_lacking(report, call, item.path)
+    skip_lacking(report, call)
 
 
-def skip_lacking(report: Any, call: Any, path: Path) -> None:
+def skip_lacking(report: Any, call: Any) -> None:
     reason = lacking(call.excinfo.value) if call and call.excinfo else None
     if reason:
-        report.outcome, report.longrepr = "skipped", (str(path), 0, reason)
+        report.outcome, report.longrepr = "skipped", (report.fspath, 0, reason)
 
 
 @pytest.fixture(scope="session")

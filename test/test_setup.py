@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tasktp_setup import machine, packages, plan, steps
+from tasktp_setup import build, machine, packages, plan, steps
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,6 +110,33 @@ def test_a_broken_off_set_up_goes_on_where_it_stopped(tmp_path):
         counted.run(tmp_path)
     counted.broken = ""
     assert counted.run(tmp_path) == "bc"
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """What would have been run."""
+    said = []
+    for module in (packages, build):
+        monkeypatch.setattr(module, "run", lambda command, explain: said.append(command))
+    return said
+
+
+def test_the_pip_that_came_with_python_installs_only_a_newer_one(commands):
+    """That of Python 3.10 searches without end for versions that fit together."""
+    packages.install(packages.requirement_files(ros_sourced=False))
+    assert [("requirements/pip.txt" in command, "requirements/runtime.txt" in command) for command in commands] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_what_one_python_built_goes_with_its_environment(commands):
+    """CMake's cache names the Python it was made with; another one's messages cannot be built beside it."""
+    build.colcon(ROOT, "tasktp_ros")
+    (command,) = commands
+    for option in ("--build-base", "--log-base", "--install-base"):
+        folder = Path(command[command.index(option) + 1])
+        assert build.ENVIRONMENT in (folder, *folder.parents), option
 
 
 def test_a_package_that_pip_was_killed_in_is_installed_again(tmp_path):

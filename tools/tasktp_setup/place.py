@@ -20,10 +20,9 @@ from tasktp_setup.steps import ROOT, SetupError
 
 ENVIRONMENT = ROOT / ".venv"
 LOG, LOCK, STAMPS = "setup.log", ".setup-lock", ".setup"
+# ROS 2's CMake files lose their way at others: commas, brackets, umlauts.
 PUNCTUATION = "._~@=+-"
-BUILDABLE = (
-    rf"[A-Za-z0-9 /{PUNCTUATION.replace('-', '')}-]*"  # ROS 2's CMake files lose their way at commas, brackets, umlauts
-)
+BUILDABLE = rf"[A-Za-z0-9 /{PUNCTUATION}]*"
 
 
 def check_place(current: bool) -> None:
