@@ -1,3 +1,12 @@
+# Copyright 2026 tasktp_ros contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+# the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+# an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+# specific language governing permissions and limitations under the License.
+
 """What the package says about itself agrees, wherever it is said."""
 
 import os
@@ -175,3 +184,14 @@ machinery.PathFinder.find_spec = classmethod(find_spec)
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env={**kept, "PYTHONPATH": paths})
     assert done.stdout.count("not tested without mujoco, which is not installed") == 2, done.stdout
     assert "1 failed, 2 skipped" in done.stdout and "No module named 'nothing'" in done.stdout
+
+
+def test_every_source_file_names_its_licence():
+    """As ament_copyright reads it."""
+    listed = [path for folder in ("tasktp_ros", "test", "launch", "tools") for path in (ROOT / folder).rglob("*.py")]
+    lacking = [
+        path
+        for path in listed
+        if path.stat().st_size and "Licensed under the Apache License" not in path.read_text()[:400]
+    ]
+    assert lacking == []
