@@ -35,4 +35,4 @@ lint: setup
 clean:
 	@if [ -L .venv ] || { [ -e .venv ] && [ ! -d .venv/.setup ]; }; then \
 		echo ".venv is not this checkout's own: it stays"; else rm -rf .venv; fi
-	rm -rf build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build demo tasktp_ros.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
