@@ -33,6 +33,19 @@ def test_version_and_licence_agree():
     assert {"member_of_group", "buildtool_depend"} <= {element.tag for element in manifest()}
 
 
+def test_every_source_file_bears_the_licence():
+    """In the words that ament_copyright looks for."""
+    folders = ("tasktp_ros", "test", "tools", "launch", "scripts")
+    files = [
+        path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".cmake", ".cpp")
+    ]
+    first = (
+        'Copyright 2026 tasktp_ros contributors\n#\n# Licensed under the Apache License, Version 2.0 (the "License");'
+    )
+    bare = [path for path in files if (text := path.read_text()) and first not in text[:200].replace("//", "#")]
+    assert len(files) > 200 and bare == []
+
+
 def test_every_ros_package_that_is_imported_is_declared():
     declared = {element.text for element in manifest() if element.tag.endswith("depend")}
     imported = set()
@@ -184,14 +197,3 @@ machinery.PathFinder.find_spec = classmethod(find_spec)
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env={**kept, "PYTHONPATH": paths})
     assert done.stdout.count("not tested without mujoco, which is not installed") == 2, done.stdout
     assert "1 failed, 2 skipped" in done.stdout and "No module named 'nothing'" in done.stdout
-
-
-def test_every_source_file_names_its_licence():
-    """As ament_copyright reads it."""
-    listed = [path for folder in ("tasktp_ros", "test", "launch", "tools") for path in (ROOT / folder).rglob("*.py")]
-    lacking = [
-        path
-        for path in listed
-        if path.stat().st_size and "Licensed under the Apache License" not in path.read_text()[:400]
-    ]
-    assert lacking == []

@@ -36,10 +36,11 @@ def checkout(tmp_path):
 
 def make(folder, *words):
     """Runs make as a person does, whatever make runs these tests."""
-    kept = {
-        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "PYTHON", "SOURCE")
-    }
-    return subprocess.run(["make", *words], cwd=folder, env=kept, capture_output=True, text=True, timeout=60)
+    of_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON", "SOURCE")
+    kept = {name: value for name, value in os.environ.items() if name not in of_make}
+    return subprocess.run(
+        ["make", *words], cwd=folder, env=kept, capture_output=True, text=True, errors="backslashreplace", timeout=60
+    )
 
 
 def made_by_us(folder, home=BASE.parent, version=None, ros="false", python=BASE):
