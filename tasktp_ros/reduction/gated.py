@@ -48,13 +48,16 @@ class GatedReducer(Reducer, ABC):
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Decision of one gate: (B, N, C) -> (B, N) bool; with noise (B, N) float 0 or 1 that carries a gradient."""
 
-    def nothing_relevant(self, state: ReductionState, below: float) -> bool:
-        """Whether the last gate shows that no image holds anything of the task: it keeps no token at all.
-
-        Args:
-            below: what a method that estimates categories takes for unlikely (0..1).
+    def nothing_relevant(self, state: ReductionState) -> bool:
+        """Whether the last gate shows that no image holds anything of the task: it keeps no token at all, or its presence
+        (logit) is below `state.stop_below` (probability) in every image.
         """
-        return not bool(state.masks[-1].any())
+        if not bool(state.masks[-1].any()):
+            return True
+        gate = len(state.presence) - 1
+        if not 0 <= gate < len(state.stop_below):
+            return False
+        return bool((state.presence[gate].sigmoid() < state.stop_below[gate]).all())
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:
@@ -64,7 +67,7 @@ class GatedReducer(Reducer, ABC):
             with stage("gates"):
                 keep = self.select((first + start - self.first_gated) // self.blocks_per_gate, tokens, state)
                 state.masks.append(keep)
-                if state.stop_below is not None and self.nothing_relevant(state, state.stop_below):
+                if state.reach == "frame" and self.nothing_relevant(state):
                     raise NothingRelevant
                 state.keep.extend([keep.detach() > 0.5 if keep.is_floating_point() else keep] * len(group))
             with stage("blocks"):

@@ -14,6 +14,7 @@ categories (equations 3 to 6 of the paper) and decides from that description alo
 which categories the task set holds other than through this split, so one training serves every set.
 """
 
+from collections.abc import Iterable
 from math import ceil
 from typing import ClassVar, cast
 
@@ -76,6 +77,24 @@ class TaskGate(nn.Module):
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
+class PresenceHead(nn.Module):
+    """Whether anything of the task is on the image, from the description of its tokens: some token must speak for it.
+
+    Args:
+        gate: whose descriptions it reads.
+    """
+
+    def __init__(self, gate: TaskGate) -> None:
+        super().__init__()
+        hidden = gate.category_embed.embedding_dim
+        self.score = nn.Sequential(nn.Linear(2 * gate.top * (hidden + 1), hidden), nn.GELU(), nn.Linear(hidden, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, N, 2k(C/4 + 1)) of :meth:`TaskGate.describe` -> (B,) logits, at least float32."""
+        votes = self.score(features)[..., 0]
+        return votes.to(torch.promote_types(votes.dtype, torch.float32)).logsumexp(-1)
+
+
 def top_of_row(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` largest values of each row and their indices, descending, the lower index first among equals.
 
@@ -111,6 +130,7 @@ class TaskTP(GatedReducer):
         dim: token channels C.
         num_classes: categories of the vocabulary.
         blocks_per_gate: 3, or 1 for a gate before every block.
+        presence: gates also estimate whether anything of the task is on the image, which the published ones do not.
 
     Attributes:
         stop_gradient: the category head's loss does not reach the backbone; False in the second released training
@@ -118,19 +138,18 @@ class TaskTP(GatedReducer):
     """
 
     name = "tasktp"
-    evidence: ClassVar[int] = 3
-    """Tokens that must speak for the task, or an early stop takes it for absent."""
     least_kept: ClassVar[float] = 0.01
     """In training at least this share of an image's tokens is kept, or nothing could be learned from it."""
 
-    def __init__(self, dim: int, num_classes: int, blocks_per_gate: int = 3) -> None:
+    def __init__(self, dim: int, num_classes: int, blocks_per_gate: int = 3, presence: bool = False) -> None:
         super().__init__(blocks_per_gate)
         self.num_classes = num_classes
         self.stop_gradient = True
         self.gates = nn.ModuleList(TaskGate(dim, num_classes) for _ in range(self.gate_count()))
+        self.presence = nn.ModuleList(PresenceHead(gate) for gate in cast(Iterable[TaskGate], self.gates) if presence)
 
     def published_modules(self) -> dict[str, nn.Module]:
-        return {"selectors": self.gates}
+        return {"selectors": self.gates} | ({"presence": self.presence} if len(self.presence) else {})
 
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Keep where the keep probability exceeds the threshold; in training by a straight-through (Gumbel-)softmax.
@@ -145,6 +164,8 @@ class TaskTP(GatedReducer):
         logits = module.judge(features)
         state.class_logits.append(class_logits)
         state.keep_logits.append(logits)
+        if len(self.presence):
+            state.presence.append(self.presence[gate](features.detach()))
         if state.sample_noise or state.straight_through:
             log_probabilities = logits.log_softmax(-1)
             noisy = F.gumbel_softmax(log_probabilities, tau=1.0) if state.sample_noise else log_probabilities.exp()
@@ -153,16 +174,6 @@ class TaskTP(GatedReducer):
             return hard.to(soft.dtype) - soft.detach() + soft
         score = logits.softmax(-1)[..., KEEP]
         return state.decide(score, score > state.threshold)
-
-    def nothing_relevant(self, state: ReductionState, below: float) -> bool:
-        """No token is kept, or in no image at least `evidence` tokens are of the task with a probability of at least `below`.
-
-        What a token is tells more than whether it is kept: gates also keep what is merely salient.
-        """
-        probabilities = state.class_logits[-1].softmax(-1)
-        of_task = (probabilities * self.split(state.relevant, probabilities)).sum(-1)
-        likely = (of_task >= below).sum(1)
-        return super().nothing_relevant(state, below) or not bool((likely >= self.evidence).any())
 
     def split(self, relevant: Tensor | None, tokens: Tensor) -> Tensor:
         """Task set as (B or 1, 1, num_classes + 1) bool with background outside it."""

@@ -25,6 +25,7 @@ from tasktp_ros.errors import ModelError
 from tasktp_ros.files import replacing
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import InputSize
+from tasktp_ros.vision.reducer import check_reach
 from tasktp_ros.vision.sizes import size_config
 
 FORMAT = "tasktp_ros 1"
@@ -40,6 +41,9 @@ class ModelCard:
         vocabulary_name, vocabulary: category names in the order of the class rows.
         trained: False for random weights.
         input_size: how images are resized; None = the size's own.
+        reach: how far the task is followed unless asked otherwise (`vision.reducer.REACHES`): what it was trained for.
+        stop_below: per gate the presence (probability) below which a frame is left under reach "frame"; chosen on validation
+            images. () = leave only where a gate keeps nothing.
         measured: scores as measured, with what they were measured on.
     """
 
@@ -50,6 +54,8 @@ class ModelCard:
     vocabulary: tuple[str, ...]
     trained: bool
     input_size: tuple[int, int] | None = None
+    reach: str = "blocks"
+    stop_below: tuple[float, ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
 
     def resize(self) -> InputSize:
@@ -105,6 +111,8 @@ def _read_card(path: Path, metadata: dict[str, str]) -> ModelCard:
         fields["vocabulary"] = _checked_vocabulary(fields["vocabulary"])
         if fields.get("input_size"):
             fields["input_size"] = tuple(int(side) for side in fields["input_size"])
+        fields["stop_below"] = tuple(float(share) for share in fields.get("stop_below", ()))
+        check_reach(fields.get("reach", "blocks"))
         return ModelCard(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"model file {path} has an unreadable card: {error}") from error

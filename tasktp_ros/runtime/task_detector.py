@@ -32,7 +32,7 @@ from tasktp_ros.runtime.upload import Uploader
 from tasktp_ros.tasks.vocabulary import Task, resolve_categories
 from tasktp_ros.vision.detector import Detector, Instances
 from tasktp_ros.vision.image import ImageFrame, frame_for, to_input
-from tasktp_ros.vision.reducer import ReductionState
+from tasktp_ros.vision.reducer import ReductionState, check_reach
 from tasktp_ros.vision.stages import recording, stage
 
 MAX_PIXELS = 10_000 * 10_000
@@ -46,11 +46,6 @@ class TaskDetector:
     Attributes:
         score_threshold: detections score more than this, 0..1; settable at any time.
         max_detections: most detections per image; settable at any time.
-        early_stop: skip everything after a gate that sees nothing of the task: it keeps no token, or fewer than three are of the
-            task with at least this probability, 0..1 (`default.EARLY_STOP` suits rooms-nano). None = off, since the published
-            method goes on; on a GPU each gate then waits for the device.
-        sparse_extractors: after a gate the adapter's extractors work around kept tokens only. Off by default, since the
-            published method prunes blocks alone.
         forced_share: for benchmarks: share of tokens every gate keeps, whatever it thinks; None = the gates decide.
     """
 
@@ -59,8 +54,7 @@ class TaskDetector:
         self.device = device
         self.score_threshold = 0.5
         self.max_detections = 100
-        self.early_stop: float | None = None
-        self.sparse_extractors = False
+        self._reach = check_reach(card.reach)
         self.forced_share: float | None = None
         self._dtype = dtype
         self._resize = card.resize()
@@ -125,6 +119,18 @@ class TaskDetector:
     def input_size(self) -> tuple[int, int]:
         """Longest (shorter, longer) side in px that an image is scaled to."""
         return self._resize.short, self._resize.long
+
+    @property
+    def reach(self) -> str:
+        """How far the task is followed: "blocks" (gates prune blocks alone, as published), "network" (everything after a gate
+        works around kept tokens) or "frame" (and a frame without anything of the task is left at a gate). At first what the
+        model was trained for. Settable at any time; ValueError for another word.
+        """
+        return self._reach
+
+    @reach.setter
+    def reach(self, reach: str) -> None:
+        self._reach = check_reach(reach)
 
     @property
     def task(self) -> Task:
@@ -202,8 +208,7 @@ class TaskDetector:
         """The task as it is now, and what one pass of the network is to know of it and of this detector's settings."""
         task, relevant = self._asked
         state = self.network().backbone.reducer.begin(relevant, task.threshold)
-        state.forced_share, state.stop_below = self.forced_share, self.early_stop
-        state.sparse_extractors = self.sparse_extractors
+        state.forced_share, state.reach, state.stop_below = self.forced_share, self._reach, self.card.stop_below
         return task, state
 
     def _detect(self, network: Detector, image: NDArray[np.uint8], task: Task, state: ReductionState) -> Detections:

@@ -93,7 +93,7 @@ class Backbone(nn.Module):
 
         Raises:
             ValueError: H or W is not a multiple of 32.
-            NothingRelevant: as `state.stop_below` asks for.
+            NothingRelevant: under reach "frame", a gate sees nothing of the task.
         """
         height, width = image.shape[-2:]
         if height % 32 or width % 32:
@@ -110,8 +110,7 @@ class Backbone(nn.Module):
             blocks = list(self.blocks[first : first + self.blocks_per_interaction])
             tokens = self.reducer(blocks, first, tokens, state)
             with stage("extractor"):
-                narrowed = state.sparse_extractors and state.keep
-                cells = cells_around(state.keep[-1], token_shapes[0]) if narrowed else None
+                cells = cells_around(state.keep[-1], token_shapes[0]) if state.around_kept else None
                 prior = interaction.extract(prior, tokens, token_shapes, prior_shapes, cells)
         with stage("pyramid"):
             return self.assemble(stride4, split_scales(prior, prior_shapes), split_scales(tokens, token_shapes)[0])

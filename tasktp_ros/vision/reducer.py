@@ -30,6 +30,22 @@ class NothingRelevant(Exception):
     """No token of any image matters to the task, so there is nothing to detect; raised only where it was asked for."""
 
 
+REACHES = ("blocks", "network", "frame")
+"""How far a task is followed. blocks: gates prune blocks alone, as published. network: extractors, injectors, pyramid, proposals
+and heads work around kept tokens as well. frame: as network, and a frame is left at the first gate that sees nothing of the task."""
+
+
+def check_reach(reach: str) -> str:
+    """`reach` if it is one of `REACHES`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if reach not in REACHES:
+        raise ValueError(f"unknown reach {reach!r}; expected one of {', '.join(REACHES)}")
+    return reach
+
+
 @dataclass
 class ReductionState:
     """What one forward pass knows about its task and remembers about its tokens.
@@ -41,15 +57,15 @@ class ReductionState:
         straight_through: decisions are floats, 0 or 1, whose gradient is that of the soft score, as in training.
         sample_noise: likewise, and gates decide by Gumbel noise.
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
-        stop_below: leave off with `NothingRelevant` as soon as a gate finds nothing of the task (see
-            `GatedReducer.nothing_relevant`), which waits for the device; None = go on.
-        sparse_extractors: after a gate the adapter's extractors update only the cells around kept tokens, which waits for the
-            device as well.
+        reach: one of `REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
+        stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
+            leave only where no token is kept.
         keep: per gated block (B, N) bool, filled while the blocks run.
         scores: per gate (B, N) float keep score (the soft one in training), filled likewise.
         class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
         keep_logits: per gate (B, N, 2), without noise; which index means "keep" is the method's own.
         masks: per gate (B, N) decision as it was applied to the blocks, with its gradient.
+        presence: per gate (B,) logit of "something of the task is on the image", by methods that estimate it.
     """
 
     relevant: Tensor | None = None
@@ -58,13 +74,19 @@ class ReductionState:
     straight_through: bool = False
     sample_noise: bool = False
     mask_only: bool = False
-    stop_below: float | None = None
-    sparse_extractors: bool = False
+    reach: str = "blocks"
+    stop_below: tuple[float, ...] = ()
     keep: list[Tensor] = field(default_factory=list)
     scores: list[Tensor] = field(default_factory=list)
     class_logits: list[Tensor] = field(default_factory=list)
     keep_logits: list[Tensor] = field(default_factory=list)
     masks: list[Tensor] = field(default_factory=list)
+    presence: list[Tensor] = field(default_factory=list)
+
+    @property
+    def around_kept(self) -> bool:
+        """Whether what comes now works around kept tokens only: some gate has decided, and the reach goes beyond blocks."""
+        return self.reach != "blocks" and bool(self.keep)
 
     def decide(self, score: Tensor, kept: Tensor) -> Tensor:
         """The method's own decision `kept` (B, N) bool, or else the `forced_share` best scored, lower index first."""

@@ -1,0 +1,144 @@
+# Copyright 2026 tasktp_ros contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+# the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+# an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+# specific language governing permissions and limitations under the License.
+
+"""The cells that are worked on, of several maps at once, as rows of a table: after a gate only those around kept tokens.
+
+Cells elsewhere are nothing: they read as zero, so that a 3x3 convolution on rows equals the dense one on maps that are zero there.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasktp_ros.vision.buckets import padded
+from tasktp_ros.vision.constants import cached
+
+Shapes = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Some cells of maps of one image.
+
+    Attributes:
+        shapes: (height, width) of the maps.
+        index: (K,) int64 into the maps' cells one after the other, row-major; map by map ascending, and each map's last one may
+            be repeated (`buckets.padded`).
+        counts: how many of the K belong to each map.
+        neighbours: (K, 9) int64: rows of the 3x3 cells around each, row-major; K where there is none.
+    """
+
+    shapes: Shapes
+    index: Tensor
+    counts: tuple[int, ...]
+    neighbours: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Rows (K, ...) of all maps to those of each."""
+        return rows.split(self.counts)
+
+    def gather(self, maps: Tensor) -> Tensor:
+        """Rows (K, C) of maps that lie one after the other, (1, sum h * w, C) or (sum h * w, C)."""
+        return maps.flatten(0, -2).index_select(0, self.index)
+
+    def scatter(self, rows: Tensor) -> Tensor:
+        """Maps (sum h * w, C) with these rows (K, C) in their places and zeros elsewhere."""
+        return rows.new_zeros(cell_count(self.shapes), rows.shape[1]).index_copy(0, self.index, rows)
+
+    def patches(self, rows: Tensor) -> Tensor:
+        """What a 3x3 convolution reads around each cell: rows (K, C) -> (K, 9C)."""
+        table = torch.cat((rows, rows.new_zeros(1, rows.shape[1])))
+        return table.index_select(0, self.neighbours.flatten()).view(len(rows), -1)
+
+
+def cells_of(masks: Tensor, shapes: Shapes) -> Cells:
+    """Cells of maps.
+
+    Args:
+        masks: (sum h * w,) bool, True = worked on, of all maps one after the other.
+        shapes: (height, width) of the maps.
+    """
+    plan = _plan(shapes, masks.device)
+    index = masks.nonzero()[:, 0]
+    bounds = [0, *torch.searchsorted(index, plan.ends).tolist()]
+    parts = [
+        padded(index[first:last], height * width)
+        for first, last, (height, width) in zip(bounds[:-1], bounds[1:], shapes, strict=True)
+    ]
+    index = torch.cat(parts)
+    rows = torch.full((plan.places,), len(index), dtype=torch.int64, device=masks.device)
+    rows[plan.place[index]] = torch.arange(len(index), device=masks.device)
+    neighbours = rows[plan.around[index]]
+    return Cells(shapes, index, tuple(len(part) for part in parts), neighbours)
+
+
+def convolve(patches: Tensor, conv: nn.Conv2d) -> Tensor:
+    """A 3x3 convolution on what it reads around each cell: (K, 9 * in) -> (K, out)."""
+    weight = conv.weight.permute(0, 2, 3, 1).reshape(conv.out_channels, -1)
+    return F.linear(patches, weight, cast(Tensor, conv.bias))
+
+
+def masks_around(kept: Tensor, token_shape: tuple[int, int], strides: tuple[int, ...], margin: int = 1) -> list[Tensor]:
+    """Per stride 4, 8, 16, 32 or 64 the cells on kept tokens and the tokens up to `margin` steps from them.
+
+    Of a coarser map than the tokens' a cell counts when any of its tokens does.
+
+    Args:
+        kept: (B, N) bool.
+        token_shape: (height, width) of the token map, whose stride is 16.
+
+    Returns:
+        Per stride (B, h, w) bool.
+    """
+    tokens = kept.view(-1, 1, *token_shape).float()
+    around = F.max_pool2d(tokens, 2 * margin + 1, 1, margin) if margin else tokens
+    masks = []
+    for stride in strides:
+        if stride < 16:
+            times = 16 // stride
+            scaled = around.repeat_interleave(times, 2).repeat_interleave(times, 3)
+        else:
+            scaled = F.max_pool2d(around, stride // 16, ceil_mode=True)
+        masks.append(scaled[:, 0] > 0)
+    return masks
+
+
+def cell_count(shapes: Shapes) -> int:
+    """Cells of maps of these (height, width)."""
+    return sum(height * width for height, width in shapes)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Constants of one geometry: cells are also places of maps with a border of one cell, which are never filled."""
+
+    ends: Tensor  # (maps,): number of cells up to the end of each map
+    places: int
+    place: Tensor  # (cells,)
+    around: Tensor  # (cells, 9): places of the 3x3 cells around each
+
+
+@cached
+def _plan(shapes: Shapes, device: torch.device) -> _Plan:
+    places, parts, arounds, ends = 0, [], [], []
+    for height, width in shapes:
+        line = torch.arange(1, height + 1, device=device)[:, None]
+        place = (places + line * (width + 2) + torch.arange(1, width + 1, device=device)).flatten()
+        steps = torch.tensor([-1, 0, 1], device=device)
+        arounds.append(place[:, None] + (steps[:, None] * (width + 2) + steps).flatten())
+        parts.append(place)
+        ends.append((ends[-1] if ends else 0) + height * width)
+        places += (height + 2) * (width + 2)
+    return _Plan(torch.tensor(ends, device=device), places, torch.cat(parts), torch.cat(arounds))
