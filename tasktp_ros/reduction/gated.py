@@ -20,6 +20,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from tasktp_ros.reduction.static import run_padded
 from tasktp_ros.vision.buckets import padded
 from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
@@ -48,16 +49,15 @@ class GatedReducer(Reducer, ABC):
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Decision of one gate: (B, N, C) -> (B, N) bool; with noise (B, N) float 0 or 1 that carries a gradient."""
 
-    def nothing_relevant(self, state: ReductionState) -> bool:
-        """Whether the last gate shows that no image holds anything of the task: it keeps no token at all, or its presence
-        (logit) is below `state.stop_below` (probability) in every image.
+    def nothing_relevant(self, state: ReductionState) -> Tensor:
+        """Whether the last gate shows that no image holds anything of the task, () bool: it keeps no token at all, or its
+        presence (logit) is below `state.stop_below` (probability) in every image.
         """
-        if not bool(state.masks[-1].any()):
-            return True
+        nothing = ~state.masks[-1].any()
         gate = len(state.presence) - 1
         if not 0 <= gate < len(state.stop_below):
-            return False
-        return bool((state.presence[gate].sigmoid() < state.stop_below[gate]).all())
+            return nothing
+        return nothing | (state.presence[gate].sigmoid() < state.stop_below[gate]).all()
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:
@@ -67,12 +67,28 @@ class GatedReducer(Reducer, ABC):
             with stage("gates"):
                 keep = self.select((first + start - self.first_gated) // self.blocks_per_gate, tokens, state)
                 state.masks.append(keep)
-                if state.reach == "frame" and self.nothing_relevant(state):
-                    raise NothingRelevant
+                if state.reach == "frame":
+                    self.leave(self.nothing_relevant(state), state)
                 state.keep.extend([keep.detach() > 0.5 if keep.is_floating_point() else keep] * len(group))
             with stage("blocks"):
-                tokens = run_masked(group, tokens, keep) if state.mask_only else run_kept(group, tokens, keep)
+                if state.mask_only:
+                    tokens = run_masked(group, tokens, keep)
+                elif state.capacity is not None:
+                    tokens = run_padded(group, tokens, keep, state.capacity)
+                else:
+                    tokens = run_kept(group, tokens, keep)
         return tokens
+
+    def leave(self, nothing: Tensor, state: ReductionState) -> None:
+        """Leave a frame in which a gate sees nothing of the task (() bool); with a capacity only remember it.
+
+        Raises:
+            NothingRelevant: it is left.
+        """
+        if state.capacity is not None:
+            state.left.append(nothing)
+        elif bool(nothing):
+            raise NothingRelevant
 
 
 def run_kept(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor) -> Tensor:

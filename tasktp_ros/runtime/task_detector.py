@@ -27,10 +27,11 @@ from tasktp_ros.runtime.masks import paste
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.prepare import prepare_for_inference
+from tasktp_ros.runtime.static_path import EXECUTIONS, SLOTS, Geometry, Read, StaticPath
 from tasktp_ros.runtime.timing import recorder_for
 from tasktp_ros.runtime.upload import Uploader
 from tasktp_ros.tasks.vocabulary import Task, resolve_categories
-from tasktp_ros.vision.detector import Detector, Instances
+from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import ImageFrame, frame_for, to_input
 from tasktp_ros.vision.reducer import ReductionState, check_reach
 from tasktp_ros.vision.stages import recording, stage
@@ -60,6 +61,8 @@ class TaskDetector:
         self._resize = card.resize()
         self._network: Detector | None = prepare_for_inference(network, device, dtype)
         self._uploader = Uploader(device)
+        self._static: StaticPath | None = None
+        self._execution = "dynamic"
         self._busy = threading.Lock()
         self._asked: tuple[Task, Tensor | None] = (Task(), None)
 
@@ -133,6 +136,27 @@ class TaskDetector:
         self._reach = check_reach(reach)
 
     @property
+    def execution(self) -> str:
+        """How a frame is run, which changes its time but not its result: "dynamic" (as many tokens and regions as there are),
+        "static" (in static shapes) or "graphs" (likewise, replayed from CUDA graphs). Settable at any time; ValueError for
+        another word, and for "graphs" without a CUDA device.
+        """
+        return self._execution
+
+    @execution.setter
+    def execution(self, execution: str) -> None:
+        if execution not in EXECUTIONS:
+            raise ValueError(f"unknown execution {execution!r}; expected one of {', '.join(EXECUTIONS)}")
+        if execution == "graphs" and self.device.type != "cuda":
+            raise ValueError(f"execution 'graphs' needs a CUDA device, and this detector is on {self.device}")
+        with self._busy:
+            self._execution = execution
+            captured = execution == "graphs"
+            self._static = None
+            if execution != "dynamic":
+                self._static = StaticPath(self.network(), self.device, self._dtype, captured)
+
+    @property
     def task(self) -> Task:
         """The task the next image will be detected under."""
         return self._asked[0]
@@ -178,13 +202,19 @@ class TaskDetector:
         return self._network
 
     def warm_up(self, height: int = 480, width: int = 640) -> None:
-        """Detect on a blank image of this size, so that the first real one is not slower than the rest."""
-        self.detect(np.zeros((height, width, 3), dtype=np.uint8))
+        """Detect on a blank image of this size, so that the first real one is not slower than the rest; where frames are run in
+        static shapes, with every number of kept tokens."""
+        image = np.zeros((height, width, 3), dtype=np.uint8)
+        self.detect(image)
+        with self._busy, torch.inference_mode():
+            if self._static is not None:
+                _, state = self.new_state()
+                self._static.prepare(self._geometry(frame_for(height, width, self._resize), False, state))
 
     def close(self) -> None:
         """Give the device's memory back; later detections raise RuntimeError."""
         with self._busy:
-            self._network = None
+            self._network, self._static = None, None
             self._uploader.release()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -218,25 +248,42 @@ class TaskDetector:
         with recording(recorder):
             with stage("preprocess"):
                 pixels, reversed_channels = self._uploader.upload(image)
-                batch = to_input(pixels, frame, self._dtype, reversed_channels)
-            found = network(batch, [frame.content], state, self.score_threshold, self.max_detections)[0]
+            read = None
+            if self._static is not None:
+                geometry = self._geometry(frame, reversed_channels, state)
+                read = self._static.detect(pixels, geometry, state, self.score_threshold)
+            if read is None:
+                read = self._detect_dynamic(network, pixels, reversed_channels, frame, state)
             with stage("postprocess"):
-                arrays = self._to_source(found, state, frame, len(network.backbone.reducer.gated_blocks()))
+                boxes = frame.boxes_to_source(torch.from_numpy(read.boxes[: self.max_detections])).numpy()
+                windows = [paste(mask, box, *frame.source) for mask, box in zip(read.masks, boxes, strict=False)]
         timings = recorder.milliseconds()
         timings["total"] = (time.perf_counter() - started) * 1000.0
-        boxes, scores, labels, windows, token_masks = arrays
+        scores, labels = read.scores[: len(boxes)], read.labels[: len(boxes)]
         names = [self.vocabulary[label] for label in labels]
+        token_masks = read.keep.reshape(-1, frame.padded[0] // PATCH, frame.padded[1] // PATCH)
         return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, frame)
 
-    def _to_source(self, found: Instances, state: ReductionState, frame: ImageFrame, gated_blocks: int) -> tuple:
-        boxes = frame.boxes_to_source(found.boxes).cpu().numpy()
-        scores, labels, masks = found.scores.cpu().numpy(), found.labels.cpu().numpy(), found.masks.cpu().numpy()
-        windows = [paste(mask, box, *frame.source) for mask, box in zip(masks, boxes, strict=True)]
-        grid = (frame.padded[0] // PATCH, frame.padded[1] // PATCH)
-        keep = np.zeros((gated_blocks, grid[0] * grid[1]), dtype=bool)  # blocks after an early stop ran no token
-        if state.keep:
-            keep[: len(state.keep)] = torch.cat(state.keep).cpu().numpy()
-        return boxes, scores, labels, windows, keep.reshape(-1, *grid)
+    def _detect_dynamic(
+        self, network: Detector, pixels: Tensor, reversed_channels: bool, frame: ImageFrame, state: ReductionState
+    ) -> Read:
+        with stage("preprocess"):
+            batch = to_input(pixels, frame, self._dtype, reversed_channels)
+        found = network(batch, [frame.content], state, self.score_threshold, self.max_detections)[0]
+        with stage("postprocess"):
+            boxes, scores, labels, masks = (
+                part.cpu().numpy() for part in (found.boxes, found.scores, found.labels, found.masks)
+            )
+            tokens = (frame.padded[0] // PATCH) * (frame.padded[1] // PATCH)
+            # Blocks after an early stop ran no token.
+            keep = np.zeros((len(network.backbone.reducer.gated_blocks()), tokens), dtype=bool)
+            if state.keep:
+                keep[: len(state.keep)] = torch.cat(state.keep).cpu().numpy()
+            return Read(boxes, scores, labels, masks, keep)
+
+    def _geometry(self, frame: ImageFrame, reversed_channels: bool, state: ReductionState) -> Geometry:
+        slots = SLOTS * max(1, -(-self.max_detections // SLOTS))
+        return Geometry(frame, reversed_channels, state.reach, state.stop_below, state.forced_share, slots)
 
 
 def check_image(image: NDArray[np.uint8]) -> None:

@@ -27,6 +27,7 @@ from tasktp_ros.vision.adapter import (
 from tasktp_ros.vision.deformable import DeformableAttention
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
+from tasktp_ros.vision.static_adapter import extract_around
 from tasktp_ros.vision.upsample import Upsample2x
 from tasktp_ros.vision.vit import PatchEmbed, initialise_transformer, resize_position_embedding
 
@@ -110,6 +111,9 @@ class Backbone(nn.Module):
             blocks = list(self.blocks[first : first + self.blocks_per_interaction])
             tokens = self.reducer(blocks, first, tokens, state)
             with stage("extractor"):
+                if state.around_kept and state.capacity is not None:
+                    prior = extract_around(interaction, prior, tokens, state.keep[-1], token_shapes, prior_shapes)
+                    continue
                 cells = cells_around(state.keep[-1], token_shapes[0]) if state.around_kept else None
                 prior = interaction.extract(prior, tokens, token_shapes, prior_shapes, cells)
         with stage("pyramid"):

@@ -12,9 +12,11 @@
 Making a small tensor on a GPU copies it there; on the frame's path that is a transfer per use.
 """
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import ParamSpec, TypeVar, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -22,10 +24,33 @@ from torch import Tensor
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_held: ContextVar[list[Any] | None] = ContextVar("held_constants", default=None)
+
 
 def cached(function: Callable[P, T]) -> Callable[P, T]:
     """Remember results by (hashable) arguments; made outside inference mode, so that training can use them too."""
-    return cast(Callable[P, T], lru_cache(maxsize=64)(torch.inference_mode(False)(function)))
+    made = cast(Callable[P, T], lru_cache(maxsize=64)(torch.inference_mode(False)(function)))
+
+    @wraps(function)
+    def remembered(*args: P.args, **kwargs: P.kwargs) -> T:
+        result = made(*args, **kwargs)
+        held = _held.get()
+        if held is not None:
+            held.append(result)
+        return result
+
+    return remembered
+
+
+@contextmanager
+def holding() -> Iterator[list[Any]]:
+    """A list of the constants that this thread uses meanwhile, for who reads their memory after they are forgotten here."""
+    held: list[Any] = []
+    token = _held.set(held)
+    try:
+        yield held
+    finally:
+        _held.reset(token)
 
 
 @cached

@@ -52,11 +52,14 @@ class ReductionState:
 
     Attributes:
         relevant: (num_classes,) or (B, num_classes) bool task set; None = all categories.
-        threshold: a token is kept when its score exceeds this (equation 7 of the TaskTP paper).
+        threshold: a token is kept when its score exceeds this (equation 7 of the TaskTP paper); a tensor () where it lies on
+            the device.
         forced_share: for benchmarks: keep this share of tokens, the best scored, whatever the threshold says.
         straight_through: decisions are floats, 0 or 1, whose gradient is that of the soft score, as in training.
         sample_noise: likewise, and gates decide by Gumbel noise.
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
+        capacity: gated blocks run on exactly this many token rows, and nothing waits for the device; who sets it has to
+            compare it with what was kept (see `reduction.static`). None = as many rows as tokens are kept.
         reach: one of `REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
         stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
             leave only where no token is kept.
@@ -66,14 +69,16 @@ class ReductionState:
         keep_logits: per gate (B, N, 2), without noise; which index means "keep" is the method's own.
         masks: per gate (B, N) decision as it was applied to the blocks, with its gradient.
         presence: per gate (B,) logit of "something of the task is on the image", by methods that estimate it.
+        left: under reach "frame" with a capacity: per gate () bool, whether it sees nothing of the task.
     """
 
     relevant: Tensor | None = None
-    threshold: float = 0.5
+    threshold: float | Tensor = 0.5
     forced_share: float | None = None
     straight_through: bool = False
     sample_noise: bool = False
     mask_only: bool = False
+    capacity: int | None = None
     reach: str = "blocks"
     stop_below: tuple[float, ...] = ()
     keep: list[Tensor] = field(default_factory=list)
@@ -82,6 +87,7 @@ class ReductionState:
     keep_logits: list[Tensor] = field(default_factory=list)
     masks: list[Tensor] = field(default_factory=list)
     presence: list[Tensor] = field(default_factory=list)
+    left: list[Tensor] = field(default_factory=list)
 
     @property
     def around_kept(self) -> bool:
@@ -114,6 +120,10 @@ class Reducer:
     def gated_blocks(self) -> tuple[int, ...]:
         """Indices (from 0) of the blocks that see only kept tokens, in the order of `ReductionState.keep`."""
         return ()
+
+    def gate_count(self) -> int:
+        """Gates that decide which tokens those blocks see."""
+        return 0
 
     def begin(self, relevant: Tensor | None = None, threshold: float = 0.5) -> ReductionState:
         """A fresh state for one forward pass."""

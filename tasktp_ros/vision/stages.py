@@ -21,6 +21,7 @@ from typing import Protocol
 
 STAGES = (
     "preprocess",
+    "network",
     "spatial_prior",
     "injector",
     "gates",
@@ -32,7 +33,7 @@ STAGES = (
     "mask_head",
     "postprocess",
 )
-"""All stages in the order a frame meets them (injector to extractor four times)."""
+"""All stages in the order a frame meets them (injector to extractor four times); network: all of it, replayed from a graph."""
 
 
 class Recorder(Protocol):
@@ -70,8 +71,8 @@ class stage:
 
 
 @contextmanager
-def recording(recorder: Recorder) -> Iterator[None]:
-    """Send the stages of the enclosed forward passes of this thread to `recorder`."""
+def recording(recorder: Recorder | None) -> Iterator[None]:
+    """Send the stages of the enclosed forward passes of this thread to `recorder`; None = to nobody."""
     token = _recorder.set(recorder)
     try:
         yield
