@@ -49,15 +49,16 @@ class GatedReducer(Reducer, ABC):
         """Decision of one gate: (B, N, C) -> (B, N) bool; with noise (B, N) float 0 or 1 that carries a gradient."""
 
     def nothing_relevant(self, state: ReductionState) -> bool:
-        """Whether the last gate shows that no image holds anything of the task: it keeps no token at all, or its presence
-        (logit) is below `state.stop_below` (probability) in every image.
+        """Whether the last gate shows that no image holds anything of the task: it keeps no token at all, or takes the presence
+        of every category of the task in every image for less probable than `state.stop_below`.
         """
         if not bool(state.masks[-1].any()):
             return True
         gate = len(state.presence) - 1
         if not 0 <= gate < len(state.stop_below):
             return False
-        return bool((state.presence[gate].sigmoid() < state.stop_below[gate]).all())
+        present = state.presence[gate].sigmoid() >= state.stop_below[gate]
+        return not bool((present if state.relevant is None else present & state.relevant).any())
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:

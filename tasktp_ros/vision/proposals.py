@@ -18,16 +18,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
-from tasktp_ros.vision.boxes import ANCHOR_RATIOS, STRIDES, decode_boxes, grid_anchors
+from tasktp_ros.vision.boxes import ANCHOR_RATIOS, ANCHOR_SCALE, STRIDES, decode_boxes, grid_anchors
 
 
 @dataclass(frozen=True)
 class ProposalConfig:
-    """How many proposals survive: the `per_level` best of each level, then `total` after NMS at IoU `nms_iou`."""
+    """How many proposals survive, and where they come from.
+
+    Attributes:
+        per_level: best of each level.
+        total: after NMS at IoU `nms_iou`.
+        finest: stride px of the finest level that proposes.
+        anchor_scale: anchors' size in strides.
+    """
 
     per_level: int = 1000
     total: int = 1000
     nms_iou: float = 0.7
+    finest: int = STRIDES[0]
+    anchor_scale: float = ANCHOR_SCALE
 
 
 class ProposalHead(nn.Module):
@@ -36,6 +45,7 @@ class ProposalHead(nn.Module):
     def __init__(self, channels: int, config: ProposalConfig) -> None:
         super().__init__()
         self.config = config
+        self.strides = STRIDES[STRIDES.index(config.finest) :]
         self.rpn_conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.rpn_cls = nn.Conv2d(channels, len(ANCHOR_RATIOS), 1)
         self.rpn_reg = nn.Conv2d(channels, 4 * len(ANCHOR_RATIOS), 1)
@@ -44,9 +54,27 @@ class ProposalHead(nn.Module):
             nn.init.zeros_(cast(Tensor, layer.bias))
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Per level objectness logits (B, 3, h, w) and deltas (B, 12, h, w)."""
-        hidden = [F.relu(self.rpn_conv(level), inplace=True) for level in levels]
+        """Of levels of strides 4 to 64, per level of `self.strides` objectness logits (B, 3, h, w) and deltas (B, 12, h, w)."""
+        hidden = [F.relu(self.rpn_conv(level), inplace=True) for level in levels[-len(self.strides) :]]
         return [self.rpn_cls(level) for level in hidden], [self.rpn_reg(level) for level in hidden]
+
+    def anchors(self, scores: Sequence[Tensor]) -> list[Tensor]:
+        """Anchors (h * w * 3, 4) float32 xyxy px of each level, for scores (B, 3, h, w)."""
+        return [
+            grid_anchors(s.shape[2], s.shape[3], stride, s.device, self.config.anchor_scale)
+            for s, stride in zip(scores, self.strides, strict=True)
+        ]
+
+    def anchors_of(self, active: Sequence[Tensor]) -> Tensor:
+        """Which anchors the cells (B, h, w) bool of levels of strides 4 to 64 have: (B, A) bool, as :meth:`anchors`."""
+        return torch.cat(
+            [level.flatten(1).repeat_interleave(len(ANCHOR_RATIOS), 1) for level in active[-len(self.strides) :]], dim=1
+        )
+
+    def only(self, scores: Sequence[Tensor], active: Sequence[Tensor]) -> list[Tensor]:
+        """Scores that are -inf outside the cells (B, h, w) bool of levels of strides 4 to 64."""
+        levels = zip(scores, active[-len(self.strides) :], strict=True)
+        return [score.masked_fill(~level[:, None], float("-inf")) for score, level in levels]
 
     def propose(self, levels: Sequence[Tensor], image_shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """Proposals of every image, best first.
@@ -72,18 +100,18 @@ class ProposalHead(nn.Module):
 
     def _propose_one(self, scores: list[Tensor], deltas: list[Tensor], image_shape: tuple[int, int]) -> Tensor:
         best_scores, best_deltas, best_anchors, level_numbers = [], [], [], []
-        for number, (score, delta, stride) in enumerate(zip(scores, deltas, STRIDES, strict=True)):
-            height, width = score.shape[-2:]
+        anchors = self.anchors([score[None] for score in scores])
+        for number, (score, delta) in enumerate(zip(scores, deltas, strict=True)):
             flat = score.permute(1, 2, 0).reshape(-1)
             top, index = flat.float().topk(min(self.config.per_level, flat.numel()))
             best_scores.append(top)
             best_deltas.append(delta.permute(1, 2, 0).reshape(-1, 4)[index].float())
-            best_anchors.append(grid_anchors(height, width, stride, score.device)[index])
+            best_anchors.append(anchors[number][index])
             level_numbers.append(torch.full_like(index, number))
         boxes = decode_boxes(torch.cat(best_anchors), torch.cat(best_deltas), image_shape)
         ranked, numbers = torch.cat(best_scores), torch.cat(level_numbers)
         # A box clipped to nothing must not reach RoIAlign; ranked last it cannot displace a real one either.
-        solid = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+        solid = (boxes[:, 2:] > boxes[:, :2]).all(dim=1) & ranked.isfinite()
         boxes, ranked, numbers = boxes[solid], ranked[solid], numbers[solid]
         keep = batched_nms(boxes, ranked, numbers, self.config.nms_iou)[: self.config.total]
         return boxes[keep]

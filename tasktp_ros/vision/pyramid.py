@@ -25,7 +25,7 @@ class FeaturePyramid(nn.Module):
         self.lateral_convs = nn.ModuleList(ConvModule(dim, channels, 1) for _ in range(4))
         self.fpn_convs = nn.ModuleList(ConvModule(channels, channels, 3) for _ in range(4))
 
-    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, maps: Sequence[Tensor], active: Sequence[Tensor] | None = None) -> list[Tensor]:
         """Maps (B, dim, H/s, W/s), s = 4 .. 32, to levels (B, channels, H/s, W/s), s = 4 .. 64."""
         laterals = [conv(level) for conv, level in zip(self.lateral_convs, maps, strict=True)]
         for upper in range(len(laterals) - 1, 0, -1):

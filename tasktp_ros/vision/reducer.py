@@ -65,7 +65,7 @@ class ReductionState:
         class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
         keep_logits: per gate (B, N, 2), without noise; which index means "keep" is the method's own.
         masks: per gate (B, N) decision as it was applied to the blocks, with its gradient.
-        presence: per gate (B,) logit of "something of the task is on the image", by methods that estimate it.
+        presence: per gate (B, num_classes) logits of "this category is on the image", by methods that estimate it.
     """
 
     relevant: Tensor | None = None
