@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from tasktp_ros.vision.buckets import padded
-from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
+from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState, of_task
 from tasktp_ros.vision.stages import stage
 
 
@@ -57,8 +57,8 @@ class GatedReducer(Reducer, ABC):
         gate = len(state.presence) - 1
         if not 0 <= gate < len(state.stop_below):
             return False
-        present = state.presence[gate].sigmoid() >= state.stop_below[gate]
-        return not bool((present if state.relevant is None else present & state.relevant).any())
+        present = of_task(state.presence[gate], state.relevant).sigmoid() >= state.stop_below[gate]
+        return not bool(present.any())
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:

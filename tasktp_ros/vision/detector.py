@@ -83,7 +83,9 @@ class Detector(nn.Module):
         """
         if not state.around_kept:
             return None
-        return masks_around(state.keep[-1], (image_shape[0] // PATCH, image_shape[1] // PATCH), STRIDES)
+        token_shape = (image_shape[0] // PATCH, image_shape[1] // PATCH)
+        masks = masks_around(state.keep[-1], token_shape, STRIDES[:-1])
+        return [*masks, masks[-1][:, ::2, ::2]]
 
     def forward(
         self,

@@ -46,6 +46,11 @@ def check_reach(reach: str) -> str:
     return reach
 
 
+def of_task(presence: Tensor, relevant: Tensor | None) -> Tensor:
+    """Presence logits (B, num_classes), -inf for categories outside the task set (num_classes,) or (B, num_classes) bool."""
+    return presence if relevant is None else presence.masked_fill(~relevant, float("-inf"))
+
+
 @dataclass
 class ReductionState:
     """What one forward pass knows about its task and remembers about its tokens.
