@@ -37,6 +37,7 @@ class Detections:
             methods that do not estimate it.
         timings: milliseconds per stage, and their "total" from image to result.
         task: the task these detections were made for.
+        reach: how far it was followed, see `TaskDetector.reach`.
         frame: the image's geometry.
     """
 
@@ -49,6 +50,7 @@ class Detections:
     presence: tuple[float, ...]
     timings: dict[str, float]
     task: Task
+    reach: str
     frame: ImageFrame
 
     def __len__(self) -> int:
