@@ -204,16 +204,13 @@ def test_reach_begins_as_the_card_says_and_takes_no_other_words():
 
 
 def test_reach_frame_leaves_where_presence_is_below_what_the_card_says():
-    torch.manual_seed(0)
-    network = build_detector("nano", "tasktp", len(COCO))
-    reducer = network.backbone.reducer
-    presence = torch.nn.ModuleList(PresenceHead(gate) for gate in reducer.gates)
-    network.backbone.presence = reducer.presence = presence
-    card = replace(untrained_nano()[1], reach="frame", stop_below=(0.0, 1.0))
+    network, card = untrained_nano()
+    card = replace(card, reach="frame", stop_below=(0.0, 1.0))
     detector = TaskDetector(network, card, torch.device("cpu"), torch.float32)
     detector.set_task(["cup"], threshold=1e-9)
     stopped = detector.detect(picture())
     assert len(stopped) == 0 and stopped.kept == (1.0,) * 3 + (0.0,) * 6, "by the second gate"
+    assert len(stopped.presence) == 2 and all(0 < share < 1 for share in stopped.presence)
     detector.reach = "network"
     assert detector.detect(picture()).kept == (1.0,) * 9
 
@@ -228,7 +225,7 @@ def test_reach_network_changes_nothing_where_all_tokens_are_kept():
     assert plain.kept == (1.0,) * 9 and plain.names == narrowed.names
     np.testing.assert_allclose(narrowed.boxes, plain.boxes, atol=1e-2)
     detector.forced_share = 0.1
-    assert "extractor" in detector.detect(image).timings
+    assert "mask_head" in detector.detect(image).timings
 
 
 def test_tasks_may_change_from_another_thread(detector):

@@ -182,14 +182,16 @@ def test_nothing_is_relevant_where_no_image_keeps_a_token_or_shows_the_task():
     assert not reducer.nothing_relevant(state)
     state.stop_below = (0.3,)
     assert not reducer.nothing_relevant(state), "a method that estimates no presence goes by its tokens alone"
-    state.presence = [torch.tensor([0.29, 0.29]).logit()]
+    state.presence = [torch.tensor([[0.29, 0.1], [0.2, 0.29]]).logit()]
     assert reducer.nothing_relevant(state)
-    state.presence = [torch.tensor([0.29, 0.31]).logit()]
+    state.presence = [torch.tensor([[0.29, 0.1], [0.2, 0.31]]).logit()]
     assert not reducer.nothing_relevant(state), "one image of the batch shows it"
-    state.presence.append(torch.tensor([0.01, 0.01]).logit())
+    state.relevant = torch.tensor([True, False])
+    assert reducer.nothing_relevant(state), "what it shows is not asked for"
+    state.presence.append(torch.full((2, 2), 0.01).logit())
     assert not reducer.nothing_relevant(state), "of gates beyond the list nothing is asked"
     state.stop_below = ()
-    state.presence = [torch.tensor([-99.0, -99.0])]
+    state.presence = [torch.full((2, 2), -99.0)]
     assert not reducer.nothing_relevant(state)
 
 
@@ -203,24 +205,20 @@ def test_only_reach_frame_leaves_at_the_first_gate_without_the_task(reach, gates
     assert len(state.presence) == len(state.masks) == gates
 
 
-def test_presence_is_the_loudest_vote_and_teaches_nothing_but_itself():
+def test_presence_grows_with_the_tokens_that_seem_to_be_of_a_category():
     torch.manual_seed(0)
-    gate = TaskGate(32, CLASSES)
-    head = PresenceHead(gate)
-    features = gate.describe(torch.randn(2, 40, CLASSES + 1), torch.ones(1, 1, CLASSES + 1, dtype=torch.bool))
-    votes = head.score(features)[..., 0]
-    logits = head(features.bfloat16().float())
-    assert logits.shape == (2,) and logits.dtype == torch.float32
-    torch.testing.assert_close(head(features), votes.exp().sum(1).log())
-    assert head.bfloat16()(features.bfloat16()).dtype == torch.float32
+    head = PresenceHead(32, CLASSES)
+    tokens, logits = torch.randn(1, 40, 32), torch.zeros(1, 40, CLASSES + 1)
+    before = head(tokens, logits)
+    assert before.shape == (1, CLASSES) and before.dtype == torch.float32
+    logits[0, :10, 2] = 9.0
+    more = head(tokens, logits) - before
+    assert more[0, 2] > 1 and (more[0, [0, 1, 3]] <= 0).all()
+    assert head.bfloat16()(tokens.bfloat16(), logits).dtype == torch.float32
     backbone = small_backbone("tasktp", presence=True)
-    with torch.enable_grad():
-        state = backbone.reducer.begin()
-        backbone.run(torch.randn(2, 3, 96, 128), state)
-        sum(state.presence).sum().backward()
-    assert [logits.shape for logits in state.presence] == [(2,)] * 3
-    learning = {name.split(".")[0] for name, parameter in backbone.named_parameters() if parameter.grad is not None}
-    assert learning == {"presence"}
+    state = backbone.reducer.begin()
+    backbone.run(torch.randn(2, 3, 96, 128), state)
+    assert [estimate.shape for estimate in state.presence] == [(2, CLASSES)] * 3
 
 
 def test_a_method_without_presence_has_its_published_parameters_alone():
