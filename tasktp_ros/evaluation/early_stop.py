@@ -64,7 +64,9 @@ def search_images(
         sample, random = dataset[index], np.random.default_rng(index)
         there = {dataset.vocabulary[label] for label in sample.labels}
         areas = sample.masks.mean(axis=(1, 2))
-        shown = sorted({dataset.vocabulary[label] for label, area in zip(sample.labels, areas, strict=True) if area >= LEAST_AREA})
+        shown = sorted(
+            {dataset.vocabulary[label] for label, area in zip(sample.labels, areas, strict=True) if area >= LEAST_AREA}
+        )
         absent = [name for name in dataset.vocabulary if name not in there]
         others = list(random.choice(absent, min(len(shown) or 1, len(absent)), replace=False))
         image = dataset.picture(index)

@@ -229,7 +229,9 @@ class TaskDetector:
         timings["total"] = (time.perf_counter() - started) * 1000.0
         boxes, scores, labels, windows, token_masks, presence = arrays
         names = [self.vocabulary[label] for label in labels]
-        return Detections(boxes, scores, labels, names, windows, token_masks, presence, timings, task, state.reach, frame)
+        return Detections(
+            boxes, scores, labels, names, windows, token_masks, presence, timings, task, state.reach, frame
+        )
 
     def _to_source(self, found: Instances, state: ReductionState, frame: ImageFrame, gated_blocks: int) -> tuple:
         boxes = frame.boxes_to_source(found.boxes).cpu().numpy()

@@ -235,7 +235,9 @@ def presence_loss(presence: Sequence[Tensor], truths: Sequence[Truth]) -> Tensor
         visible = truth.labels[truth.masks.flatten(1).float().mean(1) >= LEAST_VISIBLE]
         wanted[row, visible] = 1.0
         counts[row, visible] = 1.0
-    losses = [F.binary_cross_entropy_with_logits(logits.float(), wanted, counts, reduction="sum") for logits in presence]
+    losses = [
+        F.binary_cross_entropy_with_logits(logits.float(), wanted, counts, reduction="sum") for logits in presence
+    ]
     return torch.stack(losses).mean() / counts.sum().clamp(min=1.0)
 
 

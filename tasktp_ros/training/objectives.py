@@ -133,9 +133,7 @@ class DetectionObjective(Objective):
         labels = [truth.labels for truth in batch.truths]
         return draw_tasks(labels, self.num_classes, self.gates.set_sizes)
 
-    def _task_losses(
-        self, batch: Batch, maps: Maps, folds: Tensor | None, active: Sequence[Tensor] | None
-    ) -> Losses:
+    def _task_losses(self, batch: Batch, maps: Maps, folds: Tensor | None, active: Sequence[Tensor] | None) -> Losses:
         levels = self.detector.neck(maps, active)
         rows = [None] * len(batch.truths) if folds is None else list(folds)
         targets = [split_targets(truth, row) for truth, row in zip(batch.truths, rows, strict=True)]

@@ -31,9 +31,7 @@ def base_anchors(stride: int, device: torch.device | str = "cpu", scale: float =
 
 
 @cached
-def grid_anchors(
-    height: int, width: int, stride: int, device: torch.device, scale: float = ANCHOR_SCALE
-) -> Tensor:
+def grid_anchors(height: int, width: int, stride: int, device: torch.device, scale: float = ANCHOR_SCALE) -> Tensor:
     """Anchors of a whole level: (height * width * 3, 4) float32 xyxy px; cells row-major, ratios innermost."""
     x = torch.arange(width, device=device, dtype=torch.float32) * stride
     y = torch.arange(height, device=device, dtype=torch.float32) * stride

@@ -116,7 +116,9 @@ def test_what_is_never_computed_teaches_nothing():
     """Anchors of cells and regions around tokens that the network does not work on."""
     truth = truth_of([[8, 8, 40, 40]], [0])
     shapes = [(64 // s, 64 // s) for s in STRIDES]
-    anchors = torch.cat([grid_anchors(*shape, s, torch.device("cpu")) for s, shape in zip(STRIDES, shapes, strict=True)])
+    anchors = torch.cat(
+        [grid_anchors(*shape, s, torch.device("cpu")) for s, shape in zip(STRIDES, shapes, strict=True)]
+    )
     scores = [torch.zeros(1, 3, *shape, requires_grad=True) for shape in shapes]
     deltas = [torch.zeros(1, 12, *shape) for shape in shapes]
     active = torch.zeros(1, len(anchors), dtype=torch.bool)
