@@ -26,7 +26,6 @@ from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.stem_backbone import StemBackbone
 from tasktp_ros.vision.stem_pyramid import StemPyramid
 
-
 PATCH = 16
 
 

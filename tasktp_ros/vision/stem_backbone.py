@@ -14,7 +14,6 @@ blocks. After the last block tokens are resized and added to the stem's maps, on
 EdgeCrafter's adapters.
 """
 
-from typing import cast
 
 import torch
 import torch.nn.functional as F

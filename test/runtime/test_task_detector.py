@@ -18,12 +18,9 @@ import pytest
 import torch
 
 from tasktp_ros import TaskDetector
-from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import InputError, ModelError, TaskError
-from tasktp_ros.reduction.tasktp import PresenceHead
 from tasktp_ros.runtime.models import untrained_nano
 from tasktp_ros.runtime.prepare import prepare_for_inference
-from tasktp_ros.tasks.vocabulary import COCO
 
 
 @pytest.fixture(scope="module")
