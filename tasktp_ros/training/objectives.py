@@ -30,8 +30,8 @@ from tasktp_ros.training.labels import (
     token_labels,
 )
 from tasktp_ros.training.task_sampling import draw_tasks
-from tasktp_ros.vision.backbone import Maps
 from tasktp_ros.vision.boxes import STRIDES
+from tasktp_ros.vision.cells import Levels
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.reducer import ReductionState
 
@@ -122,7 +122,7 @@ class DetectionObjective(Objective):
         labels = [truth.labels for truth in batch.truths]
         return draw_tasks(labels, self.num_classes, self.gates.set_sizes)
 
-    def _task_losses(self, batch: Batch, maps: Maps, folds: Tensor | None) -> Losses:
+    def _task_losses(self, batch: Batch, maps: Levels, folds: Tensor | None) -> Losses:
         levels = self.detector.neck(maps)
         rows = [None] * len(batch.truths) if folds is None else list(folds)
         targets = [split_targets(truth, row) for truth, row in zip(batch.truths, rows, strict=True)]
