@@ -82,9 +82,8 @@ def leaving_times(detector: TaskDetector, images: Sequence[NDArray[np.uint8]]) -
     """Median milliseconds of a frame that is left at the first gate, the second, ..., each measured on all `images`."""
     detector.reach = "frame"
     detector.set_task([detector.vocabulary[0]])
-    gates = len(detector.network().backbone.reducer.published_modules().get("presence", []))
-    times = []
-    for gate in range(gates):
+    times: list[float] = []
+    for gate in range(len(detector.detect(images[0]).presence)):
         detector.stop_below = (0.0,) * gate + (1.1,)
         times.append(statistics.median(detector.detect(image).timings["total"] for image in images))
     return times
@@ -157,7 +156,7 @@ def _thresholds(shown: NDArray[np.float64], shares: Sequence[int]) -> tuple[floa
 
 
 def _left(presence: NDArray[np.float64], thresholds: Sequence[float]) -> NDArray[np.bool_]:
-    return (presence < np.array(thresholds)).any(axis=1)
+    return np.any(presence < np.array(thresholds), axis=1)
 
 
 def _milliseconds(

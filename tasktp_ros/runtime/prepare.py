@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tasktp_ros.vision.detector import Detector
-from tasktp_ros.vision.pyramid import ConvModule
+from tasktp_ros.vision.pyramid import ConvModule, FeaturePyramid
 from tasktp_ros.vision.stem_backbone import ConvNorm, StemBackbone
 
 
@@ -39,7 +39,7 @@ def prepare_for_inference(network: Detector, device: torch.device, dtype: torch.
             conv, norm = sequence[index], sequence[index + 1]
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 sequence[index], sequence[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
-    for level, lateral in enumerate(network.neck.lateral_convs, start=1):
+    for level, lateral in enumerate(cast(FeaturePyramid, network.neck).lateral_convs, start=1):
         _fold_norm_before(getattr(network.backbone, f"norm{level}"), cast(ConvModule, lateral).conv)
         setattr(network.backbone, f"norm{level}", nn.Identity())
     return _moved(network, device, dtype)

@@ -37,7 +37,6 @@ from tasktp_ros.training.labels import (
     token_labels,
 )
 from tasktp_ros.training.task_sampling import draw_tasks
-from tasktp_ros.vision.backbone import Maps
 from tasktp_ros.vision.boxes import STRIDES
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.reducer import ReductionState
@@ -83,7 +82,7 @@ class LabelObjective(Objective):
     def forward(self, batch: Batch) -> Losses:
         """Losses of one batch."""
         maps = self.detector.backbone.run(batch.normalised(), self.detector.backbone.reducer.begin())
-        levels = self.detector.neck(maps)
+        levels = self.detector.neck.on_maps(cast(Sequence[Tensor], maps))
         targets = [split_targets(truth, None) for truth in batch.truths]
         scores, deltas = self.detector.rpn_head(levels)
         anchors = torch.cat(self.detector.rpn_head.anchors(scores))
@@ -114,9 +113,11 @@ class DetectionObjective(Objective):
         state.mask_only = state.straight_through = self.gated
         state.sample_noise = self.gated and (self.gates.sample_noise or isinstance(reducer, SViT))
         state.reach = self.gates.reach if self.gated else "blocks"
-        maps = self.detector.backbone.run(batch.normalised(), state)
+        maps = cast(Sequence[Tensor], self.detector.backbone.run(batch.normalised(), state))
         folds = task if task is not None and self.gates.ignore_irrelevant else None
-        losses = self._task_losses(batch, maps, folds, self.detector.worked_on(batch.images.shape[1:3], state))
+        losses = self._task_losses(
+            batch, maps, folds, self.detector.worked_on((batch.images.shape[1], batch.images.shape[2]), state)
+        )
         if isinstance(reducer, TaskTP):
             losses |= token_losses(batch.truths, state, cast(Tensor, task), self.balance, self.gates)
             if state.presence:
@@ -133,8 +134,10 @@ class DetectionObjective(Objective):
         labels = [truth.labels for truth in batch.truths]
         return draw_tasks(labels, self.num_classes, self.gates.set_sizes)
 
-    def _task_losses(self, batch: Batch, maps: Maps, folds: Tensor | None, active: Sequence[Tensor] | None) -> Losses:
-        levels = self.detector.neck(maps, active)
+    def _task_losses(
+        self, batch: Batch, maps: Sequence[Tensor], folds: Tensor | None, active: Sequence[Tensor] | None
+    ) -> Losses:
+        levels = self.detector.neck.on_maps(maps, active)
         rows = [None] * len(batch.truths) if folds is None else list(folds)
         targets = [split_targets(truth, row) for truth, row in zip(batch.truths, rows, strict=True)]
         scores, deltas = self.detector.rpn_head(levels)

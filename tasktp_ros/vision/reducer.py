@@ -77,6 +77,10 @@ class ReductionState:
         """Whether what comes now works around kept tokens only: some gate has decided, and the reach goes beyond blocks."""
         return self.reach != "blocks" and bool(self.keep)
 
+    def as_cells(self, batch: int) -> bool:
+        """Whether the maps of a batch of this size come as the cells around kept tokens: one image, and not in training."""
+        return self.around_kept and batch == 1 and not self.mask_only
+
     def decide(self, score: Tensor, kept: Tensor) -> Tensor:
         """The method's own decision `kept` (B, N) bool, or else the `forced_share` best scored, lower index first."""
         self.scores.append(score)

@@ -14,14 +14,15 @@ blocks. After the last block tokens are resized and added to the stem's maps, on
 EdgeCrafter's adapters.
 """
 
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.vision.adapter import initialise_convolutions, to_sequence
-from tasktp_ros.vision.backbone import Maps
-from tasktp_ros.vision.reducer import Reducer, ReductionState
+from tasktp_ros.vision.backbone import MAP_STRIDES, Maps, resizing
+from tasktp_ros.vision.cells import Cells, Levels, SparseLevels, cells_of, masks_around
+from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
+from tasktp_ros.vision.sampling import sum_rows
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.vit import initialise_transformer, resize_position_embedding
 
@@ -91,16 +92,18 @@ class StemBackbone(nn.Module):
         initialise_transformer(self)
         initialise_convolutions(self)
 
-    def forward(self, image: Tensor, relevant: Tensor | None = None) -> Maps:
+    def forward(self, image: Tensor, relevant: Tensor | None = None) -> Levels:
         """Feature maps for a task; arguments and result as `vision.backbone.Backbone.forward`."""
         return self.run(image, self.reducer.begin(relevant))
 
-    def run(self, image: Tensor, state: ReductionState) -> Maps:
+    def run(self, image: Tensor, state: ReductionState) -> Levels:
         """As :meth:`forward`, with the reduction's state given, which afterwards tells which tokens were kept.
+
+        Beyond reach "blocks" the maps of one image come as the cells around what the last gate kept.
 
         Raises:
             ValueError: H or W is not a multiple of 32.
-            NothingRelevant: under reach "frame", a gate sees nothing of the task.
+            NothingRelevant: under reach "frame", a gate sees nothing of the task; or the last gate kept nothing to work around.
         """
         height, width = image.shape[-2:]
         if height % 32 or width % 32:
@@ -113,6 +116,11 @@ class StemBackbone(nn.Module):
             blocks = list(self.blocks[first : first + self.blocks_per_group])
             tokens = self.reducer(blocks, first, tokens, state)
         with stage("pyramid"):
+            if state.as_cells(len(image)):
+                shapes = tuple((height // stride, width // stride) for stride in MAP_STRIDES)
+                masks = masks_around(state.keep[-1], shape, MAP_STRIDES)
+                cells = cells_of(torch.cat([mask.flatten() for mask in masks]), shapes)
+                return self.assemble_cells(stride4, stride8, tokens, cells)
             return self.assemble(stride4, stride8, tokens, shape)
 
     def assemble(self, stride4: Tensor, stride8: Tensor, tokens: Tensor, shape: tuple[int, int]) -> Maps:
@@ -122,3 +130,25 @@ class StemBackbone(nn.Module):
         stride8 = self.lateral8(stride8) + doubled
         stride4 = self.lateral4(stride4) + F.interpolate(stride8, scale_factor=2.0, mode="nearest")
         return stride4, stride8, stride16, F.avg_pool2d(stride16, 2)
+
+    def assemble_cells(self, stride4: Tensor, stride8: Tensor, tokens: Tensor, cells: Cells) -> SparseLevels:
+        """As :meth:`assemble`, for some cells of the four maps of one image, among them whatever lies below one of stride 8.
+
+        Raises:
+            NothingRelevant: there is none.
+        """
+        if len(cells) == 0:
+            raise NothingRelevant
+        finest, middle = cells.counts[:2]
+        bags, shares = resizing(cells.shapes, cells.shapes[2], tokens.device)
+        coarser = cells.index[finest:]
+        semantic = self.lateral16(self.norm(tokens))[0]
+        rows = sum_rows(semantic, bags.index_select(0, coarser), shares.index_select(0, coarser))
+        rows8 = rows[:middle] + _rows(self.lateral8, stride8, cells.of_map(1))
+        rows4 = _rows(self.lateral4, stride4, cells.of_map(0)) + rows8.index_select(0, cells.rows_under(0))
+        return SparseLevels(torch.cat((rows4, rows8, rows[middle:])), cells)
+
+
+def _rows(lateral: nn.Conv2d, level: Tensor, places: Tensor) -> Tensor:
+    """A 1x1 convolution of some pixels `places` (K,) int64 of a map (1, C, h, w): (K, out)."""
+    return F.linear(to_sequence(level)[0].index_select(0, places), lateral.weight.flatten(1), lateral.bias)

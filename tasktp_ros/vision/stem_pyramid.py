@@ -11,10 +11,12 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasktp_ros.vision.pyramid import ConvModule
+from tasktp_ros.vision.cells import Levels, SparseLevels
+from tasktp_ros.vision.pyramid import ConvModule, convs_of, only, with_every_second_pixel
 
 
 class StemPyramid(nn.Module):
@@ -28,18 +30,21 @@ class StemPyramid(nn.Module):
         self.channels = channels
         self.convs = nn.ModuleList(ConvModule(channels, channels, 3) for _ in range(3))
 
-    def forward(self, maps: Sequence[Tensor], active: Sequence[Tensor] | None = None) -> list[Tensor]:
-        """Maps (B, channels, H/s, W/s), s = 4 .. 32, to levels of the same channels, s = 4 .. 64.
+    def forward(self, maps: Levels) -> Levels:
+        """Maps (B, channels, H/s, W/s), s = 4 .. 32, to levels of the same channels, s = 4 .. 64; some cells to the same cells."""
+        return self.on_cells(maps) if isinstance(maps, SparseLevels) else self.on_maps(maps)
 
-        Args:
-            active: per level (B, h, w) bool, cells that are worked on; others are zero before and after. None = all.
-        """
-        masks = [None] * 5 if active is None else [level[:, None] for level in active]
-        read = [_hidden(level, mask) for level, mask in zip(maps, masks, strict=False)]
+    def on_cells(self, maps: SparseLevels) -> SparseLevels:
+        """As :meth:`on_maps`, for some cells; of the fifth level those whose pixel of the fourth is one of them."""
+        cells = maps.cells
+        looked = F.relu(cells.convolve(maps.rows, list(convs_of(self.convs))), inplace=True)
+        rows = torch.cat((maps.rows[: cells.counts[0]], looked))
+        every, source = with_every_second_pixel(cells)
+        return SparseLevels(torch.cat((rows, rows.index_select(0, source))), every)
+
+    def on_maps(self, maps: Sequence[Tensor], active: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """Whole maps to whole levels; `active` as in `vision.pyramid.FeaturePyramid.on_maps`."""
+        read = [only(level, active, number) for number, level in enumerate(maps)]
         looked = (F.relu(conv(level)) for conv, level in zip(self.convs, read[1:], strict=True))
-        levels = [read[0], *(_hidden(level, mask) for level, mask in zip(looked, masks[1:], strict=False))]
-        return [*levels, _hidden(F.max_pool2d(levels[-1], 1, stride=2), masks[4])]
-
-
-def _hidden(level: Tensor, mask: Tensor | None) -> Tensor:
-    return level if mask is None else level * mask
+        levels = [read[0], *(only(level, active, number) for number, level in enumerate(looked, 1))]
+        return [*levels, F.max_pool2d(levels[-1], 1, stride=2)]

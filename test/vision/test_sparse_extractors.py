@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasktp_ros.reduction import build_reducer
-from tasktp_ros.vision.adapter import Extractor, Interaction, cell_count, cells_around
+from tasktp_ros.vision.adapter import Extractor, Interaction, cells_around
 from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.cells import cell_count
 
 TOKEN_SHAPE = (4, 6)
 TOKENS = (TOKEN_SHAPE,)
