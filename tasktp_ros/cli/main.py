@@ -28,6 +28,7 @@ COMMANDS = {
     "rooms": "tasktp_ros.cli.rooms",
     "train": "tasktp_ros.cli.train",
     "eval": "tasktp_ros.cli.eval",
+    "calibrate": "tasktp_ros.cli.calibrate",
     "search": "tasktp_ros.cli.search",
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from tasktp_ros.reduction.static import run_padded
 from tasktp_ros.vision.buckets import padded
-from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
+from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState, of_task
 from tasktp_ros.vision.stages import stage
 
 
@@ -50,14 +50,15 @@ class GatedReducer(Reducer, ABC):
         """Decision of one gate: (B, N, C) -> (B, N) bool; with noise (B, N) float 0 or 1 that carries a gradient."""
 
     def nothing_relevant(self, state: ReductionState) -> Tensor:
-        """Whether the last gate shows that no image holds anything of the task, () bool: it keeps no token at all, or its
-        presence (logit) is below `state.stop_below` (probability) in every image.
+        """Whether the last gate shows that no image holds anything of the task, () bool: it keeps no token at all, or takes the
+        presence of every category of the task in every image for less probable than `state.stop_below`.
         """
         nothing = ~state.masks[-1].any()
         gate = len(state.presence) - 1
         if not 0 <= gate < len(state.stop_below):
             return nothing
-        return nothing | (state.presence[gate].sigmoid() < state.stop_below[gate]).all()
+        present = of_task(state.presence[gate], state.relevant).sigmoid() >= state.stop_below[gate]
+        return nothing | ~present.any()
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:

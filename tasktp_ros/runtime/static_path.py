@@ -29,7 +29,7 @@ from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import ImageFrame, to_input
 from tasktp_ros.vision.reducer import ReductionState
 from tasktp_ros.vision.stages import stage
-from tasktp_ros.vision.static_detector import Layout, detect_static
+from tasktp_ros.vision.static_detector import Layout, detect_static, unpack
 
 EXECUTIONS = ("dynamic", "static", "graphs")
 """How a frame is run. dynamic: on as many tokens and regions as there are, which a GPU is asked for several times per frame.
@@ -73,6 +73,7 @@ class Read:
         labels: (D,) int64.
         masks: (D, 28, 28) float32.
         keep: (gated blocks, N) bool, tokens that each gated block ran.
+        presence: per gate that ran and estimates it, how probable it is that anything of the task is on the image, 0..1.
     """
 
     boxes: NDArray[np.float32]
@@ -80,6 +81,7 @@ class Read:
     labels: NDArray[np.int64]
     masks: NDArray[np.float32]
     keep: NDArray[np.bool_]
+    presence: tuple[float, ...]
 
 
 class StaticPath:
@@ -124,7 +126,7 @@ class StaticPath:
         while True:
             packed = program.run(capacity)
             with stage("postprocess"):
-                parts = program.layout.unpack(self._downloader.fetch(packed))
+                parts = unpack(self._downloader.fetch(packed), program.layout)
             left, keep = bool(parts["left"].any()), _ran(parts["keep"], parts["left"])
             most = int(keep.sum(1).max(initial=0))
             program.chooser.note(most)
@@ -137,7 +139,8 @@ class StaticPath:
             return None
         count = 0 if left else int(parts["count"][0])
         boxes, scores, labels, masks = (parts[name][:count].copy() for name in ("boxes", "scores", "labels", "masks"))
-        return Read(boxes, scores, labels, masks, keep)
+        gates = int(parts["left"].argmax()) + 1 if left else None
+        return Read(boxes, scores, labels, masks, keep, tuple(map(float, parts["presence"][:gates])))
 
     def _program(self, geometry: Geometry) -> "_Program":
         program = self._programs.pop(geometry, None)
@@ -160,14 +163,12 @@ class _Program:
         dtype: torch.dtype,
         graphs: Graphs | None,
     ) -> None:
-        reducer, classes = network.backbone.reducer, network.roi_head.num_classes
-        gated, tokens = len(reducer.gated_blocks()), geometry.tokens
-        gates = reducer.gate_count() if geometry.reach == "frame" else 0
-        self.layout = Layout(geometry.slots, gated, gates, tokens)
+        gated, tokens = network.backbone.reducer.gated_blocks(), geometry.tokens
         self.chooser = CapacityChooser(capacities(tokens) if gated else (tokens,))
+        self.layout: Layout = ()
         self._network, self._geometry, self._dtype, self._graphs = network, geometry, dtype, graphs
         self._pixels = torch.zeros(*geometry.frame.source, 3, dtype=torch.uint8, device=device)
-        self._relevant = torch.ones(classes, dtype=torch.bool, device=device)
+        self._relevant = torch.ones(network.roi_head.num_classes, dtype=torch.bool, device=device)
         self._threshold = torch.full((), 0.5, device=device)
         self._score_threshold = torch.full((), 0.5, device=device)
         self._written: tuple[Tensor | None, float | Tensor, float] = (None, 0.5, 0.5)
@@ -208,6 +209,7 @@ class _Program:
         slots = detect_static(
             self._network, image, geometry.frame.content, state, self._score_threshold, geometry.slots
         )
+        self.layout = slots.layout()
         with stage("postprocess"):
             return slots.pack()
 

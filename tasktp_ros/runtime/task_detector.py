@@ -33,7 +33,8 @@ from tasktp_ros.runtime.upload import Uploader
 from tasktp_ros.tasks.vocabulary import Task, resolve_categories
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import ImageFrame, frame_for, to_input
-from tasktp_ros.vision.reducer import ReductionState, check_reach
+from tasktp_ros.vision.reach import check_reach
+from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.stages import recording, stage
 
 MAX_PIXELS = 10_000 * 10_000
@@ -47,6 +48,7 @@ class TaskDetector:
     Attributes:
         score_threshold: detections score more than this, 0..1; settable at any time.
         max_detections: most detections per image; settable at any time.
+        stop_below: under reach "frame", per gate the presence (0..1) below which a frame is left; at first the model's own.
         forced_share: for benchmarks: share of tokens every gate keeps, whatever it thinks; None = the gates decide.
     """
 
@@ -55,8 +57,9 @@ class TaskDetector:
         self.device = device
         self.score_threshold = 0.5
         self.max_detections = 100
-        self._reach = check_reach(card.reach)
+        self.stop_below = card.stop_below
         self.forced_share: float | None = None
+        self._reach = check_reach(card.reach)
         self._dtype = dtype
         self._resize = card.resize()
         self._network: Detector | None = prepare_for_inference(network, device, dtype)
@@ -238,7 +241,7 @@ class TaskDetector:
         """The task as it is now, and what one pass of the network is to know of it and of this detector's settings."""
         task, relevant = self._asked
         state = self.network().backbone.reducer.begin(relevant, task.threshold)
-        state.forced_share, state.reach, state.stop_below = self.forced_share, self._reach, self.card.stop_below
+        state.forced_share, state.reach, state.stop_below = self.forced_share, self._reach, self.stop_below
         return task, state
 
     def _detect(self, network: Detector, image: NDArray[np.uint8], task: Task, state: ReductionState) -> Detections:
@@ -262,7 +265,9 @@ class TaskDetector:
         scores, labels = read.scores[: len(boxes)], read.labels[: len(boxes)]
         names = [self.vocabulary[label] for label in labels]
         token_masks = read.keep.reshape(-1, frame.padded[0] // PATCH, frame.padded[1] // PATCH)
-        return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, frame)
+        return Detections(
+            boxes, scores, labels, names, windows, token_masks, read.presence, timings, task, state.reach, frame
+        )
 
     def _detect_dynamic(
         self, network: Detector, pixels: Tensor, reversed_channels: bool, frame: ImageFrame, state: ReductionState
@@ -279,7 +284,8 @@ class TaskDetector:
             keep = np.zeros((len(network.backbone.reducer.gated_blocks()), tokens), dtype=bool)
             if state.keep:
                 keep[: len(state.keep)] = torch.cat(state.keep).cpu().numpy()
-            return Read(boxes, scores, labels, masks, keep)
+            presence = [float(of_task(logits, state.relevant).amax().sigmoid()) for logits in state.presence]
+            return Read(boxes, scores, labels, masks, keep, tuple(presence))
 
     def _geometry(self, frame: ImageFrame, reversed_channels: bool, state: ReductionState) -> Geometry:
         slots = SLOTS * max(1, -(-self.max_detections // SLOTS))

@@ -30,20 +30,9 @@ class NothingRelevant(Exception):
     """No token of any image matters to the task, so there is nothing to detect; raised only where it was asked for."""
 
 
-REACHES = ("blocks", "network", "frame")
-"""How far a task is followed. blocks: gates prune blocks alone, as published. network: extractors, injectors, pyramid, proposals
-and heads work around kept tokens as well. frame: as network, and a frame is left at the first gate that sees nothing of the task."""
-
-
-def check_reach(reach: str) -> str:
-    """`reach` if it is one of `REACHES`.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if reach not in REACHES:
-        raise ValueError(f"unknown reach {reach!r}; expected one of {', '.join(REACHES)}")
-    return reach
+def of_task(presence: Tensor, relevant: Tensor | None) -> Tensor:
+    """Presence logits (B, num_classes), -inf for categories outside the task set (num_classes,) or (B, num_classes) bool."""
+    return presence if relevant is None else presence.masked_fill(~relevant, float("-inf"))
 
 
 @dataclass
@@ -60,7 +49,7 @@ class ReductionState:
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
         capacity: gated blocks run on exactly this many token rows, and nothing waits for the device; who sets it has to
             compare it with what was kept (see `reduction.static`). None = as many rows as tokens are kept.
-        reach: one of `REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
+        reach: one of `reach.REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
         stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
             leave only where no token is kept.
         keep: per gated block (B, N) bool, filled while the blocks run.
@@ -68,7 +57,7 @@ class ReductionState:
         class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
         keep_logits: per gate (B, N, 2), without noise; which index means "keep" is the method's own.
         masks: per gate (B, N) decision as it was applied to the blocks, with its gradient.
-        presence: per gate (B,) logit of "something of the task is on the image", by methods that estimate it.
+        presence: per gate (B, num_classes) logits of "this category is on the image", by methods that estimate it.
         left: under reach "frame" with a capacity: per gate () bool, whether it sees nothing of the task.
     """
 
@@ -93,6 +82,12 @@ class ReductionState:
     def around_kept(self) -> bool:
         """Whether what comes now works around kept tokens only: some gate has decided, and the reach goes beyond blocks."""
         return self.reach != "blocks" and bool(self.keep)
+
+    def as_cells(self, batch: int) -> bool:
+        """Whether the maps of a batch of this size come as the cells around kept tokens: one image, not in training, and where
+        it may be asked how many cells these are.
+        """
+        return self.around_kept and batch == 1 and not self.mask_only and self.capacity is None
 
     def decide(self, score: Tensor, kept: Tensor) -> Tensor:
         """The method's own decision `kept` (B, N) bool, or else the `forced_share` best scored, lower index first."""
@@ -120,10 +115,6 @@ class Reducer:
     def gated_blocks(self) -> tuple[int, ...]:
         """Indices (from 0) of the blocks that see only kept tokens, in the order of `ReductionState.keep`."""
         return ()
-
-    def gate_count(self) -> int:
-        """Gates that decide which tokens those blocks see."""
-        return 0
 
     def begin(self, relevant: Tensor | None = None, threshold: float = 0.5) -> ReductionState:
         """A fresh state for one forward pass."""

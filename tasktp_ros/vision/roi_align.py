@@ -9,13 +9,14 @@
 
 """Aligned RoIAlign over a feature pyramid: adaptive sampling as published, or a fixed grid read in a single pass."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
 from tasktp_ros.vision.boxes import STRIDES
+from tasktp_ros.vision.cells import Levels, Shapes, SparseLevels, with_zero_row
 from tasktp_ros.vision.constants import constant
 from tasktp_ros.vision.sampling import linear_corners, sum_rows
 
@@ -29,11 +30,11 @@ def roi_levels(boxes: Tensor) -> Tensor:
     return (scale / FINEST_SCALE + 1e-6).log2().floor().clamp(0, len(ROI_STRIDES) - 1).long()
 
 
-def pool_adaptive(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+def pool_adaptive(levels: Levels, boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
     """RoIAlign with as many samples per bin as the box has pixels there (mmdet: sampling_ratio 0).
 
     Args:
-        levels: at least four maps (B, C, h, w), strides 4, 8, 16, 32.
+        levels: at least four maps (B, C, h, w), strides 4, 8, 16, 32; or some cells of those of one image.
         boxes: (K, 4) float32 xyxy px.
         image_index: (K,) int64 in [0, B).
         size: output height and width.
@@ -41,6 +42,8 @@ def pool_adaptive(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, 
     Returns:
         (K, C, size, size), dtype of the maps; float32 inside.
     """
+    if isinstance(levels, SparseLevels):
+        levels = levels.dense()
     rois = torch.cat((image_index[:, None].float(), boxes), dim=1)
     number = roi_levels(boxes)
     pooled = levels[0].new_zeros(len(boxes), levels[0].shape[1], size, size)
@@ -52,15 +55,13 @@ def pool_adaptive(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, 
     return pooled
 
 
-def pool_fixed(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int, samples: int) -> Tensor:
+def pool_fixed(levels: Levels, boxes: Tensor, image_index: Tensor, size: int, samples: int) -> Tensor:
     """RoIAlign with `samples` x `samples` points per bin, all boxes and levels in one pass.
 
     Arguments and result as :func:`pool_adaptive`. Equal to torchvision's `roi_align(sampling_ratio=samples,
     aligned=True)` on each box's level, also for points up to one pixel outside the map (they read its border).
     """
-    shapes = [level.shape[-2:] for level in levels[:4]]
-    batch, channels = levels[0].shape[:2]
-    table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in levels[:4]])
+    table, row_of, shapes, batch = _table(levels)
     number = roi_levels(boxes)
     sizes = tuple((width, height) for height, width in shapes)
     map_sizes = constant(sizes, boxes.dtype, boxes.device)[number]
@@ -75,9 +76,26 @@ def pool_fixed(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, siz
     (columns, lines), (column_share, line_share) = index.unbind(1), share.unbind(1)
     lines = lines * map_sizes[:, 0, None, None] + start[:, None, None]
     rows = _outer(lines, columns, size, torch.add).long()
+    rows = rows if row_of is None else row_of.index_select(0, rows.flatten()).view_as(rows)
     weights = _outer(line_share, column_share, size, torch.mul)
     pooled = sum_rows(table, rows, weights)
-    return pooled.view(len(boxes), size, size, channels).permute(0, 3, 1, 2)
+    return pooled.view(len(boxes), size, size, -1).permute(0, 3, 1, 2)
+
+
+def _table(levels: Levels) -> tuple[Tensor, Tensor | None, Shapes, int]:
+    """Pixels of all levels as rows, and what says where they are.
+
+    Returns:
+        table: (R, C).
+        row_of: (sum h * w,) int64, the row of each pixel; None = they lie level by level, image by image, row-major.
+        shapes: (height, width) of four levels.
+        batch: number of images.
+    """
+    if isinstance(levels, SparseLevels):
+        return with_zero_row(levels.rows), levels.cells.row_of, levels.cells.shapes[:4], 1
+    batch, channels = levels[0].shape[:2]
+    shapes = tuple((level.shape[2], level.shape[3]) for level in levels[:4])
+    return torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in levels[:4]]), None, shapes, batch
 
 
 def _outer(lines: Tensor, columns: Tensor, size: int, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -22,6 +22,7 @@ from typing import Protocol
 STAGES = (
     "preprocess",
     "network",
+    "stem",
     "spatial_prior",
     "injector",
     "gates",

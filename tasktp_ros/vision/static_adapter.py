@@ -7,10 +7,10 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""Extractors that follow the kept tokens in static shapes: computed everywhere, and hidden where no kept token is near.
+"""Injectors and extractors that follow the kept tokens in static shapes: computed everywhere, and hidden where no kept token is near.
 
-On a GPU the arithmetic that this wastes costs less than waiting for the number of cells would. The result is that of the extractors
-on those cells alone (`Interaction.extract` with cells).
+On a GPU the arithmetic that this wastes costs less than waiting for the number of cells would. The result is
+that of `Interaction.inject` and `Interaction.extract` on those tokens and cells alone.
 """
 
 import torch
@@ -22,6 +22,14 @@ from tasktp_ros.vision.cells import masks_around
 from tasktp_ros.vision.deformable import Shapes
 
 PRIOR_STRIDES = (8, 16, 32)
+
+
+def inject_around(
+    interaction: Interaction, tokens: Tensor, prior: Tensor, kept: Tensor, token_shapes: Shapes, prior_shapes: Shapes
+) -> Tensor:
+    """Run the injector of one image around kept tokens: tokens (1, N, C), prior (1, 21N/4, C), kept (1, N) bool -> tokens."""
+    near = masks_around(kept, token_shapes[0], (16,))[0].flatten(1)[..., None]
+    return torch.where(near, interaction.injector(tokens, prior, token_shapes, prior_shapes), tokens)
 
 
 def extract_around(

@@ -13,8 +13,10 @@ What a frame gave is packed into one row of bytes, which takes one copy to the h
 and whether something did not fit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import prod
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from tasktp_ros.vision import static_heads
 from tasktp_ros.vision.detector import Detector
-from tasktp_ros.vision.reducer import ReductionState
+from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.stages import stage
 
 
@@ -40,6 +42,7 @@ class Slots:
         complete: (1,) bool; False where the heads' slots or rounds were not enough, and what is here is wrong.
         keep: (gated blocks, N) bool, which tokens each gated block was to run.
         left: (gates or 0,) bool, under reach "frame": gates that saw nothing of the task.
+        presence: (gates or 0,) float32, how probable each gate that estimates it finds anything of the task on the image, 0..1.
     """
 
     boxes: Tensor
@@ -50,47 +53,38 @@ class Slots:
     complete: Tensor
     keep: Tensor
     left: Tensor
+    presence: Tensor
 
     def pack(self) -> Tensor:
         """All of it as (bytes,) uint8 on the device."""
-        parts = (getattr(self, field.name) for field in fields(self))
-        return torch.cat([part.contiguous().flatten().view(torch.uint8) for part in parts])
+        return torch.cat([part.contiguous().flatten().view(torch.uint8) for _, part in self._parts()])
+
+    def layout(self) -> "Layout":
+        """Where the parts lie in that."""
+        return tuple((name, KINDS[part.dtype], tuple(part.shape)) for name, part in self._parts())
+
+    def _parts(self) -> list[tuple[str, Tensor]]:
+        return [(field.name, getattr(self, field.name)) for field in fields(self)]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where the parts of packed `Slots` lie.
+Layout: TypeAlias = tuple[tuple[str, type[np.generic], tuple[int, ...]], ...]
+"""Names, kinds and shapes of packed parts, in their order."""
+KINDS: dict[torch.dtype, type[np.generic]] = {
+    torch.float32: np.float32,
+    torch.int64: np.int64,
+    torch.bool: np.bool_,
+}
 
-    Attributes:
-        slots: S.
-        gated_blocks, gates: of the network; `gates` 0 where nothing is left at a gate.
-        tokens: N.
-    """
 
-    slots: int
-    gated_blocks: int
-    gates: int
-    tokens: int
-
-    def unpack(self, packed: NDArray[np.uint8]) -> dict[str, NDArray]:
-        """The arrays of `Slots` by name, as views of `packed` (bytes,)."""
-        parts: dict[str, tuple[type, tuple[int, ...]]] = {
-            "boxes": (np.float32, (self.slots, 4)),
-            "scores": (np.float32, (self.slots,)),
-            "labels": (np.int64, (self.slots,)),
-            "masks": (np.float32, (self.slots, 28, 28)),
-            "count": (np.int64, (1,)),
-            "complete": (np.bool_, (1,)),
-            "keep": (np.bool_, (self.gated_blocks, self.tokens)),
-            "left": (np.bool_, (self.gates,)),
-        }
-        arrays: dict[str, NDArray] = {}
-        start = 0
-        for name, (kind, shape) in parts.items():
-            end = start + prod(shape) * np.dtype(kind).itemsize
-            arrays[name] = packed[start:end].view(kind).reshape(shape)
-            start = end
-        return arrays
+def unpack(packed: NDArray[np.uint8], layout: Layout) -> dict[str, NDArray]:
+    """The arrays of `Slots` by name, as views of `packed` (bytes,)."""
+    arrays: dict[str, NDArray] = {}
+    start = 0
+    for name, kind, shape in layout:
+        end = start + prod(shape) * np.dtype(kind).itemsize
+        arrays[name] = packed[start:end].view(kind).reshape(shape)
+        start = end
+    return arrays
 
 
 def detect_static(
@@ -112,11 +106,12 @@ def detect_static(
     """
     if state.relevant is None or state.capacity is None:
         raise ValueError("static shapes need a task set and a capacity in the state")
-    maps = network.backbone.run(image, state)
+    maps = cast(Sequence[Tensor], network.backbone.run(image, state))
     with stage("pyramid"):
-        levels = network.neck(maps)
+        active = network.worked_on((image.shape[2], image.shape[3]), state)
+        levels = network.neck.on_maps(maps, active)
     with stage("proposals"):
-        proposals = static_heads.propose(network.rpn_head, levels, image_shape)
+        proposals = static_heads.propose(network.rpn_head, levels, image_shape, active)
     with stage("box_head"):
         found = static_heads.find(
             network.roi_head, levels, proposals, image_shape, state.relevant, score_threshold, slots
@@ -124,6 +119,15 @@ def detect_static(
     with stage("mask_head"):
         masks = static_heads.masks(network.roi_head, levels, found)
     nothing = torch.zeros(0, dtype=torch.bool, device=image.device)
-    keep = torch.cat(state.keep) if state.keep else nothing
-    left = torch.stack(state.left) if state.left else nothing
-    return Slots(found.boxes, found.scores, found.labels, masks, found.count[None], found.complete[None], keep, left)
+    presence = [of_task(logits, state.relevant).amax().sigmoid() for logits in state.presence]
+    return Slots(
+        found.boxes,
+        found.scores,
+        found.labels,
+        masks,
+        found.count[None],
+        found.complete[None],
+        torch.cat(state.keep) if state.keep else nothing,
+        torch.stack(state.left) if state.left else nothing,
+        torch.stack(presence) if presence else nothing.float(),
+    )

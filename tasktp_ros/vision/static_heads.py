@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from tasktp_ros.vision.boxes import STRIDES, decode_boxes, grid_anchors
+from tasktp_ros.vision.boxes import decode_boxes
 from tasktp_ros.vision.heads import BOX_STDS, RoIHead, fold_irrelevant
 from tasktp_ros.vision.order import kept_first
 from tasktp_ros.vision.proposals import ProposalHead
@@ -69,32 +69,53 @@ class Found:
 
 
 def propose(
-    head: ProposalHead, levels: Sequence[Tensor], image_shape: tuple[int, int], rounds: int = PROPOSAL_ROUNDS
+    head: ProposalHead,
+    levels: Sequence[Tensor],
+    image_shape: tuple[int, int],
+    active: Sequence[Tensor] | None = None,
+    rounds: int = PROPOSAL_ROUNDS,
 ) -> Proposals:
     """As `ProposalHead.propose` on one image.
 
     Args:
         levels: five maps (1, channels, h, w), strides 4 to 64.
         image_shape: (height, width) px of the content without padding.
+        active: per level the cells (1, h, w) bool to propose from, of which there are then fewer proposals; None = all.
         rounds: of the suppression.
     """
-    most = head.config.per_level
-    scores, boxes = [], []
-    for score, delta, stride in zip(*head(levels), STRIDES, strict=True):
-        height, width = score.shape[-2:]
+    scores, deltas = head(levels)
+    per_level, total = head.config.per_level, head.config.total
+    if active is not None:
+        scores = head.only(scores, active)
+    ranked, boxes = [], []
+    for score, delta, anchors in zip(scores, deltas, head.anchors(scores), strict=True):
         flat = score[0].permute(1, 2, 0).reshape(-1).float()
-        top, index = flat.topk(min(most, flat.numel()))
-        deltas = delta[0].permute(1, 2, 0).reshape(-1, 4).index_select(0, index).float()
-        anchors = grid_anchors(height, width, stride, score.device).index_select(0, index)
-        missing = most - len(top)
-        scores.append(F.pad(top, (0, missing), value=float("-inf")))
-        boxes.append(F.pad(decode_boxes(anchors, deltas, image_shape), (0, 0, 0, missing)))
-    ranked, placed = torch.stack(scores), torch.stack(boxes)
-    solid = (placed[..., 2:] > placed[..., :2]).all(-1)
-    survivors, settled = greedy_nms(placed, solid, head.config.nms_iou, rounds)
-    total = min(head.config.total, ranked.numel())
-    best, index = ranked.masked_fill(~survivors, float("-inf")).flatten().topk(total)
-    return Proposals(placed.flatten(0, 1).index_select(0, index), best > float("-inf"), settled)
+        top, index = flat.topk(min(per_level, flat.numel()))
+        placed = decode_boxes(
+            anchors.index_select(0, index),
+            delta[0].permute(1, 2, 0).reshape(-1, 4).index_select(0, index).float(),
+            image_shape,
+        )
+        ranked.append(F.pad(top, (0, per_level - len(top)), value=float("-inf")))
+        boxes.append(F.pad(placed, (0, 0, 0, per_level - len(top))))
+    together, placed = torch.stack(ranked), torch.stack(boxes)
+    valid = (placed[..., 2:] > placed[..., :2]).all(-1) & together.isfinite()
+    if active is not None:
+        valid &= _first(per_level, active, head)
+    survivors, settled = greedy_nms(placed, valid, head.config.nms_iou, rounds)
+    best, index = together.masked_fill(~survivors, float("-inf")).flatten().topk(min(total, together.numel()))
+    exists = best > float("-inf")
+    if active is not None:
+        exists &= _first(total, active, head)[: len(exists)]
+    return Proposals(placed.flatten(0, 1).index_select(0, index), exists, settled)
+
+
+def _first(number: int, active: Sequence[Tensor], head: ProposalHead) -> Tensor:
+    """Which of the `number` best count where only these cells are worked on: (number,) bool, as `ProposalConfig.of_share`."""
+    cells = torch.stack([level.sum() for level in active]).sum()
+    share = cells.double() / sum(level.numel() for level in active)
+    most = (share * number).ceil().clamp(min=min(head.config.least, number))
+    return torch.arange(number, device=most.device) < most
 
 
 def find(
