@@ -33,6 +33,7 @@ COMMANDS = {
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",
+    "latency": "tasktp_ros.cli.latency",
     "convert": "tasktp_ros.cli.convert",
     "demo": "tasktp_ros.cli.demo",
 }
