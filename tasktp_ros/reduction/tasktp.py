@@ -149,7 +149,8 @@ class TaskTP(GatedReducer):
         self.presence = nn.ModuleList(PresenceHead(gate) for gate in cast(Iterable[TaskGate], self.gates) if presence)
 
     def published_modules(self) -> dict[str, nn.Module]:
-        return {"selectors": self.gates} | ({"presence": self.presence} if len(self.presence) else {})
+        named: dict[str, nn.Module] = {"selectors": self.gates, "presence": self.presence}
+        return named if len(self.presence) else {"selectors": self.gates}
 
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Keep where the keep probability exceeds the threshold; in training by a straight-through (Gumbel-)softmax.

@@ -35,6 +35,7 @@ class Detections:
         token_masks: (G, h, w) bool, tokens that each of the G gated blocks ran, on the token grid of the input.
         timings: milliseconds per stage, and their "total" from image to result.
         task: the task these detections were made for.
+        reach: how far it was followed, see `TaskDetector.reach`.
         frame: the image's geometry.
     """
 
@@ -46,6 +47,7 @@ class Detections:
     token_masks: NDArray[np.bool_]
     timings: dict[str, float]
     task: Task
+    reach: str
     frame: ImageFrame
 
     def __len__(self) -> int:

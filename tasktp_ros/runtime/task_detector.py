@@ -32,7 +32,8 @@ from tasktp_ros.runtime.upload import Uploader
 from tasktp_ros.tasks.vocabulary import Task, resolve_categories
 from tasktp_ros.vision.detector import Detector, Instances
 from tasktp_ros.vision.image import ImageFrame, frame_for, to_input
-from tasktp_ros.vision.reducer import ReductionState, check_reach
+from tasktp_ros.vision.reach import check_reach
+from tasktp_ros.vision.reducer import ReductionState
 from tasktp_ros.vision.stages import recording, stage
 
 MAX_PIXELS = 10_000 * 10_000
@@ -54,8 +55,8 @@ class TaskDetector:
         self.device = device
         self.score_threshold = 0.5
         self.max_detections = 100
-        self._reach = check_reach(card.reach)
         self.forced_share: float | None = None
+        self._reach = check_reach(card.reach)
         self._dtype = dtype
         self._resize = card.resize()
         self._network: Detector | None = prepare_for_inference(network, device, dtype)
@@ -226,7 +227,7 @@ class TaskDetector:
         timings["total"] = (time.perf_counter() - started) * 1000.0
         boxes, scores, labels, windows, token_masks = arrays
         names = [self.vocabulary[label] for label in labels]
-        return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, frame)
+        return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, state.reach, frame)
 
     def _to_source(self, found: Instances, state: ReductionState, frame: ImageFrame, gated_blocks: int) -> tuple:
         boxes = frame.boxes_to_source(found.boxes).cpu().numpy()

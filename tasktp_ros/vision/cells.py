@@ -132,7 +132,8 @@ class _Plan:
 
 @cached
 def _plan(shapes: Shapes, device: torch.device) -> _Plan:
-    places, parts, arounds, ends = 0, [], [], []
+    places, parts, arounds = 0, [], []
+    ends: list[int] = []
     for height, width in shapes:
         line = torch.arange(1, height + 1, device=device)[:, None]
         place = (places + line * (width + 2) + torch.arange(1, width + 1, device=device)).flatten()

@@ -30,22 +30,6 @@ class NothingRelevant(Exception):
     """No token of any image matters to the task, so there is nothing to detect; raised only where it was asked for."""
 
 
-REACHES = ("blocks", "network", "frame")
-"""How far a task is followed. blocks: gates prune blocks alone, as published. network: extractors, injectors, pyramid, proposals
-and heads work around kept tokens as well. frame: as network, and a frame is left at the first gate that sees nothing of the task."""
-
-
-def check_reach(reach: str) -> str:
-    """`reach` if it is one of `REACHES`.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if reach not in REACHES:
-        raise ValueError(f"unknown reach {reach!r}; expected one of {', '.join(REACHES)}")
-    return reach
-
-
 @dataclass
 class ReductionState:
     """What one forward pass knows about its task and remembers about its tokens.
@@ -57,7 +41,7 @@ class ReductionState:
         straight_through: decisions are floats, 0 or 1, whose gradient is that of the soft score, as in training.
         sample_noise: likewise, and gates decide by Gumbel noise.
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
-        reach: one of `REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
+        reach: one of `reach.REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
         stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
             leave only where no token is kept.
         keep: per gated block (B, N) bool, filled while the blocks run.

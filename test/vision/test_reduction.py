@@ -9,14 +9,17 @@
 
 """What must hold for every gated method: pruned tokens cost nothing, keep their value, and masks equal gathering."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tasktp_ros.reduction import REDUCERS, build_reducer
 from tasktp_ros.reduction.gated import run_kept, run_masked
-from tasktp_ros.reduction.tasktp import TaskGate, top_of_row
+from tasktp_ros.reduction.tasktp import PresenceHead, TaskGate, TaskTP, top_of_row
 from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.reducer import NothingRelevant
 from tasktp_ros.vision.vit import Block
 
 GATED = ["tasktp", "svit"]
@@ -32,12 +35,13 @@ def tokens(batch: int = 1, count: int = 40) -> Tensor:
     return torch.randn(batch, count, 32, generator=torch.Generator().manual_seed(1))
 
 
-def small_backbone(method: str) -> Backbone:
+def small_backbone(method: str, presence: bool = False) -> Backbone:
     """A backbone of 32 channels whose gates decide differently for different tokens."""
     torch.manual_seed(3)
-    backbone = Backbone(32, 4, 4, 8, build_reducer(method, 32, CLASSES)).eval()
+    reducer = TaskTP(32, CLASSES, presence=True) if presence else build_reducer(method, 32, CLASSES)
+    backbone = Backbone(32, 4, 4, 8, reducer).eval()
     for name, module in backbone.reducer.published_modules().items():
-        assert name in ("selectors", "selective_modules")
+        assert name in ("selectors", "selective_modules", "presence")
         for layer in module.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.5)
@@ -169,25 +173,59 @@ def test_the_task_changes_what_is_kept_and_a_higher_threshold_keeps_less():
     assert shares[0] > shares[1] > shares[2]
 
 
-def test_an_early_stop_needs_three_tokens_of_the_task_in_some_image():
-    reducer = build_reducer("tasktp", 32, CLASSES)
-    logits = torch.zeros(2, 40, CLASSES + 1)
-    logits[..., CLASSES] = 9.0  # background
-    logits[1, :3, 2] = 12.0
-    of_two, of_four = torch.arange(CLASSES) == 2, torch.arange(CLASSES) == 4
-    state = reducer.begin(of_two)
-    state.class_logits, state.masks = [logits], [torch.ones(2, 40, dtype=torch.bool)]
-    assert not reducer.nothing_relevant(state, 0.5)
-    state.relevant = of_four
-    assert reducer.nothing_relevant(state, 0.5)
-    state.relevant = None
-    assert not reducer.nothing_relevant(state, 0.5), "everything is relevant"
-    state.relevant = of_two
-    logits[1, 0, 2] = 0.0
-    assert reducer.nothing_relevant(state, 0.5), "two tokens are not enough"
-    assert not reducer.nothing_relevant(state, 1e-5)
+def test_nothing_is_relevant_where_no_image_keeps_a_token_or_shows_the_task():
+    reducer = build_reducer("svit", 32, CLASSES)
+    state = reducer.begin()
     state.masks = [torch.zeros(2, 40, dtype=torch.bool)]
-    assert reducer.nothing_relevant(state, 1e-5), "nothing is kept"
+    assert reducer.nothing_relevant(state), "nothing is kept"
+    state.masks[0][1, 7] = True
+    assert not reducer.nothing_relevant(state)
+    state.stop_below = (0.3,)
+    assert not reducer.nothing_relevant(state), "a method that estimates no presence goes by its tokens alone"
+    state.presence = [torch.tensor([0.29, 0.29]).logit()]
+    assert reducer.nothing_relevant(state)
+    state.presence = [torch.tensor([0.29, 0.31]).logit()]
+    assert not reducer.nothing_relevant(state), "one image of the batch shows it"
+    state.presence.append(torch.tensor([0.01, 0.01]).logit())
+    assert not reducer.nothing_relevant(state), "of gates beyond the list nothing is asked"
+    state.stop_below = ()
+    state.presence = [torch.tensor([-99.0, -99.0])]
+    assert not reducer.nothing_relevant(state)
+
+
+@pytest.mark.parametrize(("reach", "gates"), [("blocks", 3), ("network", 3), ("frame", 2)])
+def test_only_reach_frame_leaves_at_the_first_gate_without_the_task(reach, gates):
+    backbone = small_backbone("tasktp", presence=True)
+    state = backbone.reducer.begin(threshold=1e-9)
+    state.reach, state.stop_below = reach, (0.0, 1.0, 1.0)
+    with suppress(NothingRelevant):
+        backbone.run(torch.randn(1, 3, 96, 128), state)
+    assert len(state.presence) == len(state.masks) == gates
+
+
+def test_presence_is_the_loudest_vote_and_teaches_nothing_but_itself():
+    torch.manual_seed(0)
+    gate = TaskGate(32, CLASSES)
+    head = PresenceHead(gate)
+    features = gate.describe(torch.randn(2, 40, CLASSES + 1), torch.ones(1, 1, CLASSES + 1, dtype=torch.bool))
+    votes = head.score(features)[..., 0]
+    logits = head(features.bfloat16().float())
+    assert logits.shape == (2,) and logits.dtype == torch.float32
+    torch.testing.assert_close(head(features), votes.exp().sum(1).log())
+    assert head.bfloat16()(features.bfloat16()).dtype == torch.float32
+    backbone = small_backbone("tasktp", presence=True)
+    with torch.enable_grad():
+        state = backbone.reducer.begin()
+        backbone.run(torch.randn(2, 3, 96, 128), state)
+        sum(state.presence).sum().backward()
+    assert [logits.shape for logits in state.presence] == [(2,)] * 3
+    learning = {name.split(".")[0] for name, parameter in backbone.named_parameters() if parameter.grad is not None}
+    assert learning == {"presence"}
+
+
+def test_a_method_without_presence_has_its_published_parameters_alone():
+    plain, more = small_backbone("tasktp").state_dict(), small_backbone("tasktp", presence=True).state_dict()
+    assert {name.split(".")[0] for name in more.keys() - plain.keys()} == {"presence"}
 
 
 def test_a_half_with_fewer_members_than_k_is_padded_with_zeros():
