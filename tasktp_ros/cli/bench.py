@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--memory", type=options.whole(1), metavar="FRAMES",
                       help="instead of times: memory, and its growth over so many frames of the sample walk")  # fmt: skip
     parser.add_argument("--method", default="tasktp", help="token reduction method of random weights (default: tasktp)")
-    parser.add_argument("--reach", nargs="+", choices=("blocks", "network", "frame"), metavar="WORD",
+    parser.add_argument("--reach", nargs="+", type=options.reach, metavar="WORD",
                         help="how far the task is followed: blocks (as published), network or frame (all the way); "
                              "default: blocks, with --table blocks and frame")  # fmt: skip
     parser.add_argument("--image", type=options.sides, metavar="HxW", help="size of the image in px (default: 480x640)")
@@ -129,7 +129,7 @@ def _memory(arguments: argparse.Namespace) -> int:
     with tqdm(total=arguments.memory, desc="frames", disable=None, leave=False) as progress:
         memory = measure_memory(
             arguments.size, arguments.method, sample_images(arguments.image), [task for _, task in TASKS.values()],
-            arguments.memory, arguments.device, arguments.precision, on_frame=lambda: progress.update(),
+            arguments.memory, arguments.device, arguments.precision, arguments.input, on_frame=lambda: progress.update(),
         )  # fmt: skip
     report = provenance() | {"memory": memory}
     hand_over(report, lambda: memory_text(memory), as_json=arguments.json, files=(arguments.output,))
@@ -144,6 +144,7 @@ def _memory_apart(arguments: argparse.Namespace) -> dict[str, Any]:
 
     words = ["--memory", str(MEMORY_FRAMES), "--size", arguments.size, "--method", arguments.method, "--device", arguments.device,
              "--precision", arguments.precision, "--threads", str(torch.get_num_threads()), "--json"]  # fmt: skip
+    words += ["--input", "x".join(map(str, arguments.input))] if arguments.input else []
     done = subprocess.run(
         [sys.executable, "-m", "tasktp_ros.cli.main", "bench", *words], capture_output=True, text=True, check=False
     )

@@ -23,10 +23,11 @@ from tasktp_ros.datasets.frames import open_source as open_recording
 from tasktp_ros.datasets.sample import SAMPLE
 from tasktp_ros.errors import InputError
 from tasktp_ros.evaluation.contenders import Contender, Ours, Setting, Source
-from tasktp_ros.evaluation.peers import MASK_PEER, ONE_STAGE, TWO_STAGE, peers
+from tasktp_ros.evaluation.peers import peers
 from tasktp_ros.evaluation.speed import DENSE
 from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.task_detector import TaskDetector
+from tasktp_ros.vision.reach import REACH_TITLES
 
 SAMPLE_FRAMES = (18, 21, 24, 27, 30)
 IN_VIEW = "tv"
@@ -41,7 +42,6 @@ TASKS: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "none": ("1, not in view", (NOT_IN_VIEW,)),
 }
 """By the name of its share: what a task is called, and its categories."""
-TITLES = {"blocks": "as published", "network": "whole network", "frame": "all the way"}
 
 MEASURED_SHARES = Path(__file__).resolve().parents[2] / "results" / "rooms_nano_tasktp.json"
 STATED_SHARES = {"all": 0.36, "ten": 0.36, "one": 0.15, "none": 0.10}
@@ -110,10 +110,10 @@ def stage_contenders(
     if method != DENSE:
         detector = source.detector(method, chosen, dtype)
         for reach, share in product(reaches, kept):
-            name = f"{method}, {share:.0%} kept" + (f", {TITLES[reach]}" if reach != "blocks" else "")
+            name = f"{method}, {share:.0%} kept" + (f", {REACH_TITLES[reach]}" if reach != "blocks" else "")
             found.append(Ours(name, detector, Setting(None, reach, share, detections), image))
     if peer:
-        found += peers(image, {"same input": source.card.resize()}, detections, chosen, {MASK_PEER})[:1]
+        found += peers(image, source.card.resize(), detections, chosen, everything=False)
     return found
 
 
@@ -163,10 +163,10 @@ def table_contenders(
     if method != DENSE:
         gated = source.detector(method, chosen, dtype)
         found += [
-            ours(f"{method}, {title}, {TITLES[reach]}", gated, task, reach)
+            ours(f"{method}, {title}, {REACH_TITLES[reach]}", gated, task, reach)
             for (task, (title, _)), reach in product(TASKS.items(), reaches)
         ]
     if peer:
         as_many = max(1, found[1].run(image).detections)
-        found += peers(image, {"same input": source.card.resize()}, as_many, chosen, {*TWO_STAGE, ONE_STAGE})
+        found += peers(image, source.card.resize(), as_many, chosen, everything=True)
     return found

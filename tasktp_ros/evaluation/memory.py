@@ -17,6 +17,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def measure_memory(
     frames: int,
     device: str = "auto",
     precision: str = "auto",
+    input_size: tuple[int, int] | None = None,
     seconds: float = float("inf"),
     on_frame: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
@@ -54,6 +56,7 @@ def measure_memory(
         images: (H, W, 3) uint8 RGB.
         tasks: sets of categories; None = all.
         frames: after the warm-up, which is a tenth as many and at least two for each pair of an image and a task.
+        input_size: shorter and longer side in px that images are scaled to fit; None = the model's own.
         seconds: stop after this time, should the frames take longer.
         on_frame: called after each frame that counts.
 
@@ -68,6 +71,7 @@ def measure_memory(
     _wake_up(images[0], chosen, dtype)
     before, peak_before = used(chosen), _peak(chosen)
     network, card = open_network(model, method)
+    card = replace(card, input_size=input_size or card.input_size)
     detector = TaskDetector(network, card, chosen, dtype)
     del network
     gc.collect()

@@ -8,14 +8,14 @@
 # specific language governing permissions and limitations under the License.
 """What a user would take from torchvision instead, each at its own input and, where it can be set, at ours.
 
-Their weights are random, so their score thresholds are set such that they find as much as ours; and each runs in the float
+Their weights are random, so their score thresholds are set such that they find about as much as ours; and each runs in the float
 type that is faster for it on this machine, bf16 by autocast, which is how its users run it.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from tasktp_ros.vision.image import InputSize
 from tasktp_ros.vision.stages import recording, stage
 
 MASK_PEER = "maskrcnn_resnet50_fpn"
-TwoStage = Callable[..., nn.Module]
+TwoStage = Callable[..., Any]
 TWO_STAGE: dict[str, tuple[TwoStage, InputSize]] = {
     MASK_PEER: (maskrcnn_resnet50_fpn, InputSize(800, 1333)),
     "fasterrcnn_mobilenet_v3_large_320_fpn": (fasterrcnn_mobilenet_v3_large_320_fpn, InputSize(320, 640)),
@@ -67,6 +67,7 @@ class Peer(Contender):
         self.device = device
         self.dtype = torch.float32
         self.parameters = millions(self.network)
+        self._adopt_statistics(image)
         self._set_threshold(thresholded, detections, image)
         seconds = {dtype: self._seconds(dtype, image) for dtype in (torch.float32, torch.bfloat16)}
         self.dtype = min(seconds, key=lambda dtype: seconds[dtype])
@@ -90,6 +91,20 @@ class Peer(Contender):
     def _autocast(self) -> AbstractContextManager:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
+    @torch.no_grad()
+    def _adopt_statistics(self, image: NDArray[np.uint8]) -> None:
+        """Let batch norms normalise this image: else features of random weights fade, and all scores are the same."""
+
+        def adopt(norm: Any, inputs: tuple[torch.Tensor]) -> None:
+            norm.running_mean.copy_(inputs[0].mean((0, 2, 3)))
+            norm.running_var.copy_(inputs[0].var((0, 2, 3), unbiased=False))
+
+        norms = [module for module in self.network.modules() if isinstance(module, nn.BatchNorm2d)]
+        handles = [norm.register_forward_pre_hook(adopt) for norm in norms]
+        self._scores(image)
+        for handle in handles:
+            handle.remove()
+
     def _set_threshold(self, thresholded: tuple[nn.Module, str], detections: int, image: NDArray[np.uint8]) -> None:
         module, attribute = thresholded
         setattr(module, attribute, 0.0)
@@ -109,29 +124,28 @@ class Peer(Contender):
 
 
 def peers(
-    image: NDArray[np.uint8], sizes: dict[str, InputSize], detections: int, device: torch.device, names: set[str]
+    image: NDArray[np.uint8], same: InputSize, detections: int, device: torch.device, *, everything: bool
 ) -> list[Peer]:
-    """The peers of `names` at each of the input sizes that can be set, the first of them all at the first size.
+    """Mask R-CNN at the same input, the one that ours are compared with; with `everything` all peers, at their own input, too.
 
     Args:
         image: (H, W, 3) uint8 RGB, on which they are to find `detections` things.
-        sizes: inputs by what tables call them, beside each peer's own.
+        same: how our images are scaled.
     """
     found = []
-    for name, (build, own) in TWO_STAGE.items():
-        inputs = {size.fit(*image.shape[:2]): title for title, size in (sizes | {"own input": own}).items()}
-        for (height, width), title in inputs.items() if name in names else ():
+    for name, (build, own) in TWO_STAGE.items() if everything else [(MASK_PEER, TWO_STAGE[MASK_PEER])]:
+        titles: dict[tuple[int, int], list[str]] = {}
+        for title, size in [("same", same), ("own", own)] if everything else [("same", same)]:
+            titles.setdefault(size.fit(*image.shape[:2]), []).append(title)
+        for (height, width), which in titles.items():
             network = build(
                 weights=None, weights_backbone=None, min_size=min(height, width), max_size=max(height, width),
-                box_detections_per_img=max(1, detections + 1),
+                box_detections_per_img=detections + 1,
             )  # fmt: skip
-            thresholded = (cast(nn.Module, network.roi_heads), "score_thresh")
-            found.append(Peer(f"{name}, {title} {height} x {width}", network, thresholded, detections, image, device))
-    if ONE_STAGE in names:
-        network = ssdlite320_mobilenet_v3_large(
-            weights=None, weights_backbone=None, detections_per_img=max(1, detections + 1)
-        )
-        found.append(
-            Peer(f"{ONE_STAGE}, own input 320 x 320", network, (network, "score_thresh"), detections, image, device)
-        )
+            title = f"{name}, {' and '.join(which)} input {height} x {width}"
+            found.append(Peer(title, network, (network.roi_heads, "score_thresh"), detections, image, device))
+    if everything:
+        network = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, detections_per_img=detections + 1)
+        title = f"{ONE_STAGE}, own input 320 x 320"
+        found.append(Peer(title, network, (network, "score_thresh"), detections, image, device))
     return found
