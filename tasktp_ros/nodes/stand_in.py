@@ -92,7 +92,7 @@ class StandIn:
         tokens = np.ones((1, frame.padded[0] // PATCH, frame.padded[1] // PATCH), bool)
         return Detections(
             boxes, np.linspace(0.9, 0.6, FOUND, dtype=np.float32), labels, [self.vocabulary[label] for label in labels], windows,
-            tokens, {"waiting": milliseconds, "total": milliseconds}, self._task, self.reach, frame,
+            tokens, (), {"waiting": milliseconds, "total": milliseconds}, self._task, self.reach, frame,
         )  # fmt: skip
 
 
