@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "tasktp_ros.cli.train",
     "eval": "tasktp_ros.cli.eval",
     "search": "tasktp_ros.cli.search",
+    "stream": "tasktp_ros.cli.stream",
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",

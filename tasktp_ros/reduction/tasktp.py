@@ -89,10 +89,15 @@ class PresenceHead(nn.Module):
         hidden = gate.category_embed.embedding_dim
         self.score = nn.Sequential(nn.Linear(2 * gate.top * (hidden + 1), hidden), nn.GELU(), nn.Linear(hidden, 1))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (B, N, 2k(C/4 + 1)) of :meth:`TaskGate.describe` -> (B,) logits, at least float32."""
+    def forward(self, features: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Features (B, N, 2k(C/4 + 1)) of :meth:`TaskGate.describe` -> (B,) logits, at least float32.
+
+        Args:
+            counted: (B, N) bool, tokens that have a vote; None = all. Without any the logit is minus infinity.
+        """
         votes = self.score(features)[..., 0]
-        return votes.to(torch.promote_types(votes.dtype, torch.float32)).logsumexp(-1)
+        votes = votes.to(torch.promote_types(votes.dtype, torch.float32))
+        return (votes if counted is None else votes.masked_fill(~counted, -torch.inf)).logsumexp(-1)
 
 
 def top_of_row(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -165,7 +170,7 @@ class TaskTP(GatedReducer):
         state.class_logits.append(class_logits)
         state.keep_logits.append(logits)
         if len(self.presence):
-            state.presence.append(self.presence[gate](features.detach()))
+            state.presence.append(self.presence[gate](features.detach(), state.entering))
         if state.sample_noise or state.straight_through:
             log_probabilities = logits.log_softmax(-1)
             noisy = F.gumbel_softmax(log_probabilities, tau=1.0) if state.sample_noise else log_probabilities.exp()

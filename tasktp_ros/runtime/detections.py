@@ -36,6 +36,7 @@ class Detections:
         timings: milliseconds per stage, and their "total" from image to result.
         task: the task these detections were made for.
         frame: the image's geometry.
+        entering: (h, w) bool tokens that entered the first block, where a stream chose them; None = all.
     """
 
     boxes: NDArray[np.float32]
@@ -47,6 +48,7 @@ class Detections:
     timings: dict[str, float]
     task: Task
     frame: ImageFrame
+    entering: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -70,6 +72,11 @@ class Detections:
     def kept(self) -> tuple[float, ...]:
         """Share of tokens in 0..1 that each gated block ran; empty for a dense model."""
         return tuple(count / self.total_tokens for count in self.kept_tokens)
+
+    @property
+    def entered(self) -> float:
+        """Share of tokens in 0..1 that entered the first block."""
+        return 1.0 if self.entering is None else float(self.entering.mean())
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:

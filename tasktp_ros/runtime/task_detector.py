@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from tasktp_ros.errors import InputError, TaskError
 from tasktp_ros.runtime.checkpoints import ModelCard
@@ -27,6 +28,7 @@ from tasktp_ros.runtime.masks import paste
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.prepare import prepare_for_inference
+from tasktp_ros.runtime.stream import Arrival, Seen
 from tasktp_ros.runtime.timing import recorder_for
 from tasktp_ros.runtime.upload import Uploader
 from tasktp_ros.tasks.vocabulary import Task, resolve_categories
@@ -189,11 +191,13 @@ class TaskDetector:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def detect(self, image: NDArray[np.uint8]) -> Detections:
+    def detect(self, image: NDArray[np.uint8], arrival: Arrival | None = None) -> Detections:
         """Find the task's categories in one image.
 
         Args:
             image: (H, W, 3) uint8 RGB; any strides, so that views of messages need no copy.
+            arrival: its place in a camera's stream (`TokenStream.at`): what is known from the images before decides which tokens
+                enter the first block. None = all do. A model without gates keeps everything and takes no notice.
 
         Raises:
             InputError: wrong shape or dtype, empty, or more than 100 million pixels.
@@ -202,7 +206,7 @@ class TaskDetector:
         check_image(image)
         task, state = self.new_state()
         with self._busy, torch.inference_mode():
-            return self._detect(self.network(), image, task, state)
+            return self._detect(self.network(), image, task, state, arrival)
 
     def new_state(self) -> tuple[Task, ReductionState]:
         """The task as it is now, and what one pass of the network is to know of it and of this detector's settings."""
@@ -211,7 +215,9 @@ class TaskDetector:
         state.forced_share, state.reach, state.stop_below = self.forced_share, self._reach, self.card.stop_below
         return task, state
 
-    def _detect(self, network: Detector, image: NDArray[np.uint8], task: Task, state: ReductionState) -> Detections:
+    def _detect(
+        self, network: Detector, image: NDArray[np.uint8], task: Task, state: ReductionState, arrival: Arrival | None
+    ) -> Detections:
         started = time.perf_counter()
         recorder = recorder_for(self.device)
         frame = frame_for(image.shape[0], image.shape[1], self._resize)
@@ -219,14 +225,24 @@ class TaskDetector:
             with stage("preprocess"):
                 pixels, reversed_channels = self._uploader.upload(image)
                 batch = to_input(pixels, frame, self._dtype, reversed_channels)
+            entering, seen = None, None
+            if arrival is not None and network.backbone.reducer.gated_blocks():
+                with stage("stream"):
+                    seen = Seen(arrival.stamp, arrival.view, frame, task, thumbnail(batch))
+                    entering = arrival.stream.entering(seen)
+                    if entering is not None:
+                        state.entering = torch.from_numpy(entering.reshape(1, -1)).to(self.device)
             found = network(batch, [frame.content], state, self.score_threshold, self.max_detections)[0]
             with stage("postprocess"):
                 arrays = self._to_source(found, state, frame, len(network.backbone.reducer.gated_blocks()))
+            if arrival is not None and seen is not None:
+                kept = torch.cat(state.masks).any(0).cpu().numpy()
+                arrival.stream.remember(seen, kept.reshape(seen.thumbnail.shape))
         timings = recorder.milliseconds()
         timings["total"] = (time.perf_counter() - started) * 1000.0
         boxes, scores, labels, windows, token_masks = arrays
         names = [self.vocabulary[label] for label in labels]
-        return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, frame)
+        return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, frame, entering)
 
     def _to_source(self, found: Instances, state: ReductionState, frame: ImageFrame, gated_blocks: int) -> tuple:
         boxes = frame.boxes_to_source(found.boxes).cpu().numpy()
@@ -237,6 +253,11 @@ class TaskDetector:
         if state.keep:
             keep[: len(state.keep)] = torch.cat(state.keep).cpu().numpy()
         return boxes, scores, labels, windows, keep.reshape(-1, *grid)
+
+
+def thumbnail(batch: Tensor) -> NDArray[np.float32]:
+    """Per token the mean of a normalised input (1, 3, H, W) over its pixels and colours: (H / 16, W / 16)."""
+    return avg_pool2d(batch, PATCH)[0].float().mean(0).cpu().numpy()
 
 
 def check_image(image: NDArray[np.uint8]) -> None:

@@ -110,7 +110,8 @@ class Backbone(nn.Module):
             blocks = list(self.blocks[first : first + self.blocks_per_interaction])
             tokens = self.reducer(blocks, first, tokens, state)
             with stage("extractor"):
-                cells = cells_around(state.keep[-1], token_shapes[0]) if state.around_kept else None
+                followed = state.followed
+                cells = None if followed is None else cells_around(followed, token_shapes[0])
                 prior = interaction.extract(prior, tokens, token_shapes, prior_shapes, cells)
         with stage("pyramid"):
             return self.assemble(stride4, split_scales(prior, prior_shapes), split_scales(tokens, token_shapes)[0])

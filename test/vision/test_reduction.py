@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tasktp_ros.reduction import REDUCERS, build_reducer
 from tasktp_ros.reduction.gated import run_kept, run_masked
-from tasktp_ros.reduction.tasktp import TaskGate, top_of_row
+from tasktp_ros.reduction.tasktp import TaskGate, TaskTP, top_of_row
 from tasktp_ros.vision.backbone import Backbone
 from tasktp_ros.vision.vit import Block
 
@@ -35,9 +35,12 @@ def tokens(batch: int = 1, count: int = 40) -> Tensor:
 def small_backbone(method: str) -> Backbone:
     """A backbone of 32 channels whose gates decide differently for different tokens."""
     torch.manual_seed(3)
-    backbone = Backbone(32, 4, 4, 8, build_reducer(method, 32, CLASSES)).eval()
+    reducer = (
+        TaskTP(32, CLASSES, presence=True) if method == "tasktp with presence" else build_reducer(method, 32, CLASSES)
+    )
+    backbone = Backbone(32, 4, 4, 8, reducer).eval()
     for name, module in backbone.reducer.published_modules().items():
-        assert name in ("selectors", "selective_modules")
+        assert name in ("selectors", "selective_modules", "presence")
         for layer in module.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.5)
@@ -128,6 +131,70 @@ def test_fast_path_equals_its_slow_twin(method):
     assert 0 < torch.stack(fast_state.keep).float().mean() < 1
     for a, b in zip(fast, slow, strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def entering(batch: int, share: float) -> Tensor:
+    """Random tokens of images of 96 x 128 px."""
+    return torch.rand(batch, 48, generator=torch.Generator().manual_seed(9)) < share
+
+
+@pytest.mark.parametrize("method", [*GATED, "tasktp with presence"])
+@pytest.mark.parametrize("reach", ["blocks", "network"])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 1.0])
+def test_gates_that_see_entering_tokens_only_equal_gates_that_see_all(method, reach, share):
+    backbone = small_backbone(method)
+    image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(7))
+    fast_state, slow_state = backbone.reducer.begin(), backbone.reducer.begin()
+    for state in (fast_state, slow_state):
+        state.entering, state.reach = entering(1, share), reach
+    slow_state.mask_only = True
+    fast, slow = backbone.run(image, fast_state), backbone.run(image, slow_state)
+    assert all(torch.equal(a, b) for a, b in zip(fast_state.keep, slow_state.keep, strict=True))
+    assert not (torch.stack(fast_state.keep) & ~fast_state.entering).any(), "what did not enter never comes back"
+    assert torch.stack(fast_state.keep).any() or share == 0
+    assert len(fast_state.presence) == (3 if "presence" in method else 0)
+    for a, b in zip(fast_state.presence, slow_state.presence, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+    for a, b in zip(fast, slow, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", [*GATED, "tasktp with presence"])
+def test_all_tokens_entering_changes_nothing(method):
+    backbone = small_backbone(method)
+    image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(7))
+    without, state = backbone.reducer.begin(), backbone.reducer.begin()
+    state.entering = entering(1, 1.0)
+    for a, b in zip(backbone.run(image, without), backbone.run(image, state), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert torch.equal(torch.stack(without.keep), torch.stack(state.keep))
+
+
+def test_images_of_a_batch_enter_for_themselves():
+    backbone = small_backbone("tasktp with presence")
+    images = torch.randn(3, 3, 96, 128, generator=torch.Generator().manual_seed(7))
+    state = backbone.reducer.begin()
+    state.entering = entering(3, 0.5)
+    state.entering[1] = False
+    together = backbone.run(images, state)
+    for index in range(3):
+        alone_state = backbone.reducer.begin()
+        alone_state.entering = state.entering[index : index + 1]
+        alone = backbone.run(images[index : index + 1], alone_state)
+        assert torch.equal(torch.stack(alone_state.keep)[:, 0], torch.stack(state.keep)[:, index])
+        for whole, part in zip(state.presence, alone_state.presence, strict=True):
+            torch.testing.assert_close(whole[index : index + 1], part, atol=1e-4, rtol=1e-4)
+        for whole, part in zip(together, alone, strict=True):
+            torch.testing.assert_close(whole[index : index + 1], part, atol=1e-4, rtol=1e-4)
+
+
+def test_a_token_that_does_not_enter_keeps_its_value_from_the_first_block_on():
+    backbone = small_backbone("tasktp")
+    state = backbone.reducer.begin()
+    state.entering = torch.zeros(1, 40, dtype=torch.bool)
+    state.entering[0, 17] = True
+    out = backbone.reducer(blocks(), 0, tokens(), state)
+    assert torch.equal((out != tokens()).any(-1), state.entering)
 
 
 @pytest.mark.parametrize("method", GATED)
