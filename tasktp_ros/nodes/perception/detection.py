@@ -29,6 +29,7 @@ from tasktp_ros.nodes.conversions import fill_image
 from tasktp_ros.nodes.perception.camera import Camera, Frame
 from tasktp_ros.nodes.perception.mailbox import Mailbox
 from tasktp_ros.nodes.perception.results import ResultMessages
+from tasktp_ros.nodes.perception.streams import CameraStreams
 from tasktp_ros.nodes.perception.worker import Worker
 
 if TYPE_CHECKING:  # importing it loads torch, which only a configured node needs
@@ -54,6 +55,9 @@ class DetectionService:
         detector: a TaskDetector.
         cameras: served in turn.
         log_error: writes one line to the node's log.
+
+    Attributes:
+        streams: of the cameras, for the parameter `stream`.
     """
 
     def __init__(self, detector: Any, cameras: Sequence[Camera], log_error: Callable[[str], object]) -> None:
@@ -61,6 +65,7 @@ class DetectionService:
         self._detector = detector
         self._complaints = Complaints(log_error)
         self._messages = ResultMessages()
+        self.streams = CameraStreams()
         self._frames: Mailbox[Frame] = Mailbox(names)
         self._pictures: Mailbox[Picture] = Mailbox(names)
         self._detecting = Worker("detector", self._frames, self._detect, self._detection_failed)
@@ -94,7 +99,7 @@ class DetectionService:
         camera, header = frame.camera, frame.message.header
         pixels = frame.pixels()
         started = time.monotonic()
-        found = self._detector.detect(pixels)
+        found = self._detector.detect(pixels, self.streams.arrival(frame))
         detected = time.monotonic()
         camera.detections.publish(self._messages.detections(found, header))
         published = time.monotonic()

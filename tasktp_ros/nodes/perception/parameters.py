@@ -44,6 +44,7 @@ class Settings:
     prune_threshold: float
     early_stop: float
     sparse_extractors: bool
+    stream: bool
     max_detections: int
     categories: list[str]
     enabled_cameras: list[str]
@@ -115,6 +116,12 @@ def declare_settings(node: Node) -> None:
         maximum=1.0,
     )
     declare(node, "sparse_extractors", False, "After a gate the adapter works around kept tokens only.")
+    declare(
+        node,
+        "stream",
+        False,
+        "The first block runs only around what a camera's last frame kept, and on a share in turn.",
+    )
     declare(node, "max_detections", 100, "Most detections per image.", minimum=1, maximum=1000)
     declare(
         node,
