@@ -12,7 +12,10 @@
 from tasktp_ros.reduction import build_reducer
 from tasktp_ros.vision.backbone import Backbone
 from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.pyramid import FeaturePyramid
 from tasktp_ros.vision.sizes import size_config
+from tasktp_ros.vision.stem_backbone import StemBackbone
+from tasktp_ros.vision.stem_pyramid import StemPyramid
 
 
 def build_detector(size: str, reducer: str, num_classes: int) -> Detector:
@@ -29,11 +32,14 @@ def build_detector(size: str, reducer: str, num_classes: int) -> Detector:
     config = size_config(size)
     if num_classes < 1:
         raise ValueError(f"a detector needs at least one category, got {num_classes}")
-    backbone = Backbone(
-        config.dim,
-        config.heads,
-        config.deformable_heads,
-        config.stem_width,
-        build_reducer(reducer, config.dim, num_classes),
-    )
-    return Detector(backbone, config.dim, num_classes, config.pyramid_channels, config.proposals, config.regions)
+    method = build_reducer(reducer, config.dim, num_classes, config.presence)
+    channels = config.pyramid_channels
+    backbone: Backbone | StemBackbone
+    neck: FeaturePyramid | StemPyramid
+    if config.deformable_heads:
+        backbone = Backbone(config.dim, config.heads, config.deformable_heads, config.stem_width, method)
+        neck = FeaturePyramid(config.dim, channels)
+    else:
+        backbone = StemBackbone(config.dim, config.heads, config.stem_width, channels, method)
+        neck = StemPyramid(channels)
+    return Detector(backbone, neck, num_classes, config.proposals, config.regions)

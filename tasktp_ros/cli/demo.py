@@ -75,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=options.folder, default="demo", help="folder for page, numbers and logs (default: demo)"
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="shipped model or .safetensors path")
+    parser.add_argument("--reach", type=options.reach, metavar="WORD", help=options.REACH_HELP)
     parser.add_argument("--frames", type=options.whole(0), default=0, help="frames to play at most (default: all)")
     parser.add_argument(
         "--results", type=options.file, help="also write the numbers, with machine and commit, to this file"
@@ -123,7 +124,7 @@ def _play(
     from tasktp_ros.runtime.models import open_model
 
     card = open_model(arguments.model)[1]
-    perception: dict[str, object] = {"autostart": True, "model": arguments.model}
+    perception: dict[str, object] = {"autostart": True, "model": arguments.model, "reach": arguments.reach or ""}
     perception |= {"score_threshold": SHOWN_SCORE} if card.trained else {"score_threshold": 0.0, "max_detections": 6}
     count, images = _look_at(source, arguments.topic)
     nodes.start("perception", perception)
@@ -273,6 +274,7 @@ def _report(observer: "DemoObserver", player: dict[str, Any], source: Path, comp
         "source": source.name,
         "problems": problems,
         "model": frames[-1].model,
+        "reach": frames[-1].reach,
         "untrained": UNTRAINED in frames[-1].model,
         "player": player,
         **report,

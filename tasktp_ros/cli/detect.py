@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--score", type=options.share, default=0.5, help="detections score more than this (default: 0.5)"
     )
     parser.add_argument("--threshold", type=options.share, default=0.5, help="tokens score more than this to be kept")
+    parser.add_argument("--reach", type=options.reach, metavar="WORD", help=options.REACH_HELP)
     parser.add_argument("--device", type=options.device, default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="default: auto")
     parser.add_argument(
@@ -52,14 +53,15 @@ def run(arguments: argparse.Namespace) -> int:
     image = read_image(arguments.image)
     detector = TaskDetector.load(arguments.model, arguments.device, arguments.precision)
     detector.set_task(arguments.task, threshold=arguments.threshold)
-    detector.score_threshold = arguments.score
+    detector.score_threshold, detector.reach = arguments.score, arguments.reach or detector.reach
     found = detector.detect(image)
     if arguments.json:
         rows = zip(found.names, found.scores.tolist(), found.boxes.tolist(), strict=True)
         objects = [{"name": name, "score": score, "box": box} for name, score, box in rows]
-        print(json.dumps({"model": detector.label, "kept": found.kept, "timings": found.timings, "objects": objects}))
+        print(json.dumps({"model": detector.label, "reach": found.reach, "kept": found.kept, "timings": found.timings,
+                          "objects": objects}))  # fmt: skip
     else:
-        print(f"{detector.label}: {len(found)} found, {found.timings['total']:.0f} ms, kept tokens "
+        print(f"{detector.label}: {len(found)} found, {found.timings['total']:.0f} ms, reach {found.reach}, kept tokens "
               + " ".join(f"{share:.0%}" for share in found.kept))  # fmt: skip
         for name, score, (left, top, right, bottom) in zip(found.names, found.scores, found.boxes, strict=True):
             print(f"{score:.2f}  {name:<16} {left:6.0f} {top:6.0f} {right:6.0f} {bottom:6.0f}")

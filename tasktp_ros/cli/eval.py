@@ -34,10 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sweep", type=options.inner_share, nargs="*", default=[], metavar="THRESHOLD",
                         help="also with these gate thresholds, on the first set of each size (figure 2 of the paper)")  # fmt: skip
-    parser.add_argument("--early-stop", type=options.inner_share, metavar="PROBABILITY",
-                        help="the model leaves an image where a gate sees no tokens of the task with at least this probability")  # fmt: skip
-    parser.add_argument("--sparse-extractors", action="store_true",
-                        help="the model's adapter works around kept tokens only")  # fmt: skip
+    parser.add_argument("--reach", type=options.reach, metavar="WORD", help=options.REACH_HELP)
     parser.add_argument("--workers", type=options.workers, default=2, help="processes (default: 2)")
     parser.add_argument("--device", type=options.device, default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="default: auto")
@@ -68,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     network, card = open_model(arguments.model)
     gated = bool(network.backbone.reducer.gated_blocks())
-    if not gated and (arguments.sweep or arguments.early_stop or arguments.sparse_extractors):
-        raise InputError(f"--sweep, --early-stop and --sparse-extractors need gates, and {arguments.model} has none")
+    if not gated and (arguments.sweep or arguments.reach):
+        raise InputError(f"--sweep and --reach need gates, and {arguments.model} has none")
     dataset = open_known(arguments.data, arguments.split, card.vocabulary)
     lacking = [name for name in card.vocabulary if name not in dataset.vocabulary]
     if not len(dataset):
@@ -80,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     method = stamped(Job(arguments.model, str(arguments.data), arguments.split, images, device=arguments.device,
                          precision=arguments.precision))  # fmt: skip
     dense = stamped(replace(method, model=arguments.dense)) if arguments.dense else None
-    method = replace(method, early_stop=arguments.early_stop, sparse_extractors=arguments.sparse_extractors)
+    method = replace(method, reach=arguments.reach or card.reach)
     subsets = _subsets(arguments, dataset.vocabulary)
     plan = Plan(method, dense, subsets, dataset.vocabulary, len(card.vocabulary), tuple(arguments.sweep), gated)
     jobs = plan.jobs()
@@ -94,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
                                  "not_in_the_data": lacking,
                                  "setting": {"workers": arguments.workers, "device": arguments.device,
                                              "precision": arguments.precision, "score_threshold": SCORE_THRESHOLD,
-                                             "max_detections": MOST_DETECTIONS, "early_stop": arguments.early_stop,
-                                             "sparse_extractors": arguments.sparse_extractors}} | report  # fmt: skip
+                                             "max_detections": MOST_DETECTIONS,
+                                             "reach": method.reach if gated else None}} | report  # fmt: skip
         hand_over(report, lambda: table(report), as_json=arguments.json, files=(arguments.output,))
     return 0
 

@@ -28,11 +28,13 @@ COMMANDS = {
     "rooms": "tasktp_ros.cli.rooms",
     "train": "tasktp_ros.cli.train",
     "eval": "tasktp_ros.cli.eval",
+    "calibrate": "tasktp_ros.cli.calibrate",
     "search": "tasktp_ros.cli.search",
     "stream": "tasktp_ros.cli.stream",
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",
+    "latency": "tasktp_ros.cli.latency",
     "convert": "tasktp_ros.cli.convert",
     "demo": "tasktp_ros.cli.demo",
 }

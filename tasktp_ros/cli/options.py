@@ -23,6 +23,7 @@ from typing import NoReturn
 
 from tasktp_ros.errors import InputError, TaskTPError
 from tasktp_ros.files import check_file, check_folder, readable
+from tasktp_ros.vision.reach import REACHES
 
 MOST = 1_000_000_000
 LONGEST_SIDE = 16384
@@ -30,6 +31,9 @@ LONGEST_SHOWN = 80
 PRECISIONS = ("auto", "float32", "bfloat16")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 FIGURES = (*PICTURES, ".pdf", ".svg")
+REACH_HELP = (
+    "how far the task is followed: blocks (as published), network or frame (all the way); default: the model's own"
+)
 
 
 class OptionError(InputError):
@@ -96,6 +100,13 @@ def sides(text: str) -> tuple[int, int]:
     if not all(1 <= side <= LONGEST_SIDE for side in size):
         raise _must_be(f"two sides in px of at most {LONGEST_SIDE}, such as 480x640", text)
     return size
+
+
+def reach(text: str) -> str:
+    """How far a task is followed."""
+    if text not in REACHES:
+        raise _must_be(f"one of {', '.join(REACHES)}", text)
+    return text
 
 
 def device(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tasktp_ros.cli import options
 from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError
-from tasktp_ros.runtime.default import EARLY_STOP
+from tasktp_ros.vision.reach import REACH_TITLES
 
 if TYPE_CHECKING:
     from tasktp_ros.datasets.scannet.labels import LabelMap
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tasktp_ros.evaluation.search.queries import Query
 
 DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano-svit", "rooms-nano")
+DEFAULT_REACHES = ("blocks", "frame")
 Drawn = dict[int, list["Query"]]
 
 
@@ -37,12 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a shipped name or a .safetensors file; again for each further model. The first is compared with. "
                         "A dense model runs twice: with all categories, and restricted to the searched one "
                         f"(default: {', '.join(DEFAULT_MODELS)})")  # fmt: skip
-    parser.add_argument("--early-stop", type=options.inner_share, nargs="?", const=EARLY_STOP, metavar="PROBABILITY",
-                        help="also run each tasktp model so that it leaves an image where a gate sees no tokens of the task with "
-                        f"at least this probability ({EARLY_STOP})")  # fmt: skip
-    parser.add_argument("--sparse-extractors", action="store_true",
-                        help="also run each tasktp model with an adapter that works around kept tokens only; with --early-stop "
-                        "also both together")  # fmt: skip
+    parser.add_argument("--reach", type=options.reach, nargs="+", metavar="WORD",
+                        help="how far a tasktp model follows its task, a row for each word: blocks (as published), network, frame (all "
+                        "the way); default: blocks frame. A search by --ros takes the last word, or else the model's own")  # fmt: skip
     parser.add_argument("--split", default="", metavar="FILE", help="list of scans in DATA (default: all scans)")
     parser.add_argument("--queries", type=Path, help="search for what this file says (default: draw)")
     parser.add_argument("--write-queries", type=options.file, help="write what was drawn to this file")
@@ -165,11 +163,9 @@ def _methods(arguments: argparse.Namespace, cards: dict[str, Any]) -> "list[Meth
         task_aware = card.method == "tasktp"
         if task_aware:
             methods += [
-                Method(", ".join([card.name, *["sparse extractors"] * sparse, *["early stop"] * (stop is not None)]), model,
-                       narrowed=True, early_stop=stop, sparse_extractors=sparse)
-                for stop in dict.fromkeys((None, arguments.early_stop))
-                for sparse in sorted({False, arguments.sparse_extractors})
-            ]  # fmt: skip
+                Method(f"{card.name}, {REACH_TITLES[reach]}", model, narrowed=True, reach=reach)
+                for reach in dict.fromkeys(arguments.reach or DEFAULT_REACHES)
+            ]
             continue
         methods.append(Method(card.name, model, narrowed=False))
         if card.method == "dense":
@@ -273,15 +269,12 @@ def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any], vocabul
     table = arguments.data / TABLE
     read_label_map(table, vocabulary)
     model, card = list(cards.items())[-1]
-    perception = {
-        "model": model,
-        "early_stop": arguments.early_stop or 0.0,
-        "sparse_extractors": arguments.sparse_extractors,
-    }
+    reach = arguments.reach[-1] if arguments.reach else card.reach
+    perception = {"model": model, "reach": reach}
     found = search_in_ros(
         scan, table, target, perception, vocabulary, card.method == "tasktp", arguments.criterion, arguments.logs
     )
-    report = provenance() | {"data": arguments.data.name, "model": card.name} | found
+    report = provenance() | {"data": arguments.data.name, "model": card.name, "reach": reach} | found
     hand_over(
         report,
         lambda: f"{target} in {name} by {card.name}: {_told(report)}",

@@ -51,7 +51,7 @@ class Job:
         categories: the task set; None = all.
         wrong_size: instead of `categories`, as many that are not on the image, drawn per image; 0 = no.
         threshold: of the gates.
-        early_stop, sparse_extractors: of the model, see `TaskDetector`.
+        reach: see `TaskDetector`.
         device, precision: as `TaskDetector.load`.
         files: which files the model and the annotations were when the evaluation was planned; from :func:`stamped`.
     """
@@ -63,8 +63,7 @@ class Job:
     categories: tuple[str, ...] | None = None
     wrong_size: int = 0
     threshold: float = 0.5
-    early_stop: float | None = None
-    sparse_extractors: bool = False
+    reach: str = "blocks"
     device: str = "auto"
     precision: str = "auto"
     files: str = ""
@@ -137,7 +136,7 @@ def run_job(job: Job) -> dict[str, Any]:
     dataset = open_known(job.data, job.split, detector.vocabulary)
     indices = evenly(len(dataset), job.images)
     detector.set_task(job.categories, threshold=job.threshold)
-    detector.early_stop, detector.sparse_extractors = job.early_stop, job.sparse_extractors
+    detector.reach = job.reach
     known = dataset.vocabulary
     wanted = set(known if job.categories is None else job.categories)
     detections, images, timings = [], [], []

@@ -303,7 +303,7 @@ def _table(report: Mapping[str, Any]) -> str:
 def _footer(report: Mapping[str, Any]) -> str:
     machine = report.get("machine", {})
     parts = [
-        f"Source {html.escape(report['source'])}, model {html.escape(report['model'])}.",
+        f"Source {html.escape(report['source'])}, model {html.escape(report['model'])}, reach {html.escape(report['reach'])}.",
         f"Measured on {html.escape(str(machine.get('processor', '?')))}, {machine.get('cores', '?')} cores"
         + (f", {html.escape(str(machine['gpu']))}" if machine.get("gpu") else "")
         + f", at commit {html.escape(str(report.get('commit')))}, {html.escape(str(report.get('date', '')))}.",

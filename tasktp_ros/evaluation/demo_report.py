@@ -112,7 +112,7 @@ def table(report: dict[str, Any]) -> str:
         f"{report['frames']} results for {player['frames_sent']} frames, {player['lost']} lost, "
         f"{report['dropped_by_perception']} dropped, order {'kept' if player['order_kept'] else 'BROKEN'}, headers "
         f"{'equal' if player['headers_equal'] else 'DIFFERENT'}; {report['frames_per_second']} frames/s in lock step; "
-        f"model {report['model']}; images of {report['images'] or 'unknown size'}",
+        f"model {report['model']}, reach {report['reach']}; images of {report['images'] or 'unknown size'}",
     ]
     return "\n".join(lines)
 

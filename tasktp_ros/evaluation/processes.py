@@ -117,6 +117,14 @@ class Nodes:
                 process.wait()
 
 
+def resources(process: int) -> dict[str, float]:
+    """Memory held by a process (rss_mib) and its number of threads; zeros once it has ended."""
+    with contextlib.suppress(OSError):
+        lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+        return {"rss_mib": int(lines.get("VmRSS", "0").split()[0]) / 1024, "threads": int(lines["Threads"])}
+    return {"rss_mib": 0.0, "threads": 0}
+
+
 def parameter_value(value: object) -> str:
     """A parameter as ROS's command line has it, where the YAML parser takes an unquoted `run #3` or `true` for something else.
 
@@ -125,6 +133,8 @@ def parameter_value(value: object) -> str:
     """
     if isinstance(value, bool | int | float):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(parameter_value, value))}]"
     text = str(value)
     check_utf8(text, "ROS's parameters")
     plain = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasktp_ros.vision.reach import REACH_TITLES
+
 STAGES = ("spatial_prior", "injector", "gates", "blocks", "extractor", "pyramid", "proposals", "box_head", "mask_head")
 HEAD = """# Measured
 
@@ -52,12 +54,9 @@ def page(results: Path) -> str:
 def _accuracy(name: str, report: dict[str, Any]) -> str:
     """Precision and kept tokens per size of the category set."""
     setting = report["setting"]
-    stop = setting.get("early_stop")
-    asked = [", sparse extractors"] * setting.get("sparse_extractors", False) + [f", early stop {stop}"] * (
-        stop is not None
-    )
+    followed = f", {REACH_TITLES[setting['reach']]}" if setting.get("reach") else ""
     lines = [
-        f"## Accuracy: {report['model']}{''.join(asked)} on {report['images']} images of the {report['data']} {report['split']} set",
+        f"## Accuracy: {report['model']}{followed} on {report['images']} images of the {report['data']} {report['split']} set",
         "",
         f"`{report['command']}` ([{name}](../results/{name}), with every set's list); commit {report['commit']}. Means over the sets of a "
         "size, in per cent; only the set's categories count. Kept: tokens that gated blocks ran, of all images, of those with and "

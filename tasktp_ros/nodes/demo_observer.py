@@ -64,6 +64,7 @@ class FrameResult:
     stages: dict[str, float] = field(default_factory=dict)
     dropped: int = 0
     model: str = ""
+    reach: str = ""
     complete: bool = False
 
     @property
@@ -219,7 +220,7 @@ class DemoObserver:
             name: float(value) for name, value in zip(message.stage_names, message.stage_milliseconds, strict=True)
         }
         result.dropped = int(message.dropped_frames)
-        result.model = message.model
+        result.model, result.reach = message.model, message.reach
         result.complete = True
         self._waiting.append(result)
 

@@ -15,21 +15,24 @@ from tasktp_ros.reduction.svit import SViT
 from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 
-REDUCERS: dict[str, Callable[[int, int], Reducer]] = {
-    "dense": lambda dim, num_classes: Reducer(),
-    "tasktp": TaskTP,
-    "svit": lambda dim, num_classes: SViT(dim),
+REDUCERS: dict[str, Callable[[int, int, bool], Reducer]] = {
+    "dense": lambda dim, num_classes, presence: Reducer(),
+    "tasktp": lambda dim, num_classes, presence: TaskTP(dim, num_classes, presence=presence),
+    "svit": lambda dim, num_classes, presence: SViT(dim),
 }
 
 __all__ = ["REDUCERS", "Reducer", "ReductionState", "build_reducer"]
 
 
-def build_reducer(name: str, dim: int, num_classes: int) -> Reducer:
+def build_reducer(name: str, dim: int, num_classes: int, presence: bool = False) -> Reducer:
     """Build a method by name for tokens of `dim` channels and a vocabulary of `num_classes`.
+
+    Args:
+        presence: gates also estimate whether anything of the task is on the image, where the method can.
 
     Raises:
         ValueError: unknown name.
     """
     if name not in REDUCERS:
         raise ValueError(f"unknown reducer {name!r}; expected one of {', '.join(REDUCERS)}")
-    return REDUCERS[name](dim, num_classes)
+    return REDUCERS[name](dim, num_classes, presence)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from tasktp_ros.vision.buckets import padded
-from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
+from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState, of_task
 from tasktp_ros.vision.stages import stage
 
 
@@ -56,20 +56,23 @@ class GatedReducer(Reducer, ABC):
         if state.mask_only or tokens.shape[0] > 1:
             return self.select(gate, tokens, state) & state.entering
         index = state.entering[0].nonzero()[:, 0]
+        if len(index) == 0:
+            return torch.zeros_like(state.entering)
         # To the gate these are all tokens there are. The copy of the state shares the lists that the gate fills.
         decided = self.select(gate, tokens.index_select(1, index), replace(state, entering=None))
         return torch.zeros_like(state.entering).index_copy(1, index, decided)
 
     def nothing_relevant(self, state: ReductionState) -> bool:
-        """Whether the last gate shows that no image holds anything of the task: it keeps no token at all, or its presence
-        (logit) is below `state.stop_below` (probability) in every image.
+        """Whether the last gate shows that no image holds anything of the task: it keeps no token at all, or takes the presence
+        of every category of the task in every image for less probable than `state.stop_below`.
         """
         if not bool(state.masks[-1].any()):
             return True
         gate = len(state.presence) - 1
         if not 0 <= gate < len(state.stop_below):
             return False
-        return bool((state.presence[gate].sigmoid() < state.stop_below[gate]).all())
+        present = of_task(state.presence[gate], state.relevant).sigmoid() >= state.stop_below[gate]
+        return not bool(present.any())
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:

@@ -14,7 +14,6 @@ categories (equations 3 to 6 of the paper) and decides from that description alo
 which categories the task set holds other than through this split, so one training serves every set.
 """
 
-from collections.abc import Iterable
 from math import ceil
 from typing import ClassVar, cast
 
@@ -78,26 +77,32 @@ class TaskGate(nn.Module):
 
 
 class PresenceHead(nn.Module):
-    """Whether anything of the task is on the image, from the description of its tokens: some token must speak for it.
+    """Whether a category is anywhere on the image: how many tokens seem to be of it, and what kind of place the image shows.
 
     Args:
-        gate: whose descriptions it reads.
+        dim: token channels C.
+        num_classes: categories of the vocabulary.
     """
 
-    def __init__(self, gate: TaskGate) -> None:
+    def __init__(self, dim: int, num_classes: int) -> None:
         super().__init__()
-        hidden = gate.category_embed.embedding_dim
-        self.score = nn.Sequential(nn.Linear(2 * gate.top * (hidden + 1), hidden), nn.GELU(), nn.Linear(hidden, 1))
+        self.norm = nn.LayerNorm(dim, eps=1e-5)
+        self.place = nn.Linear(dim, num_classes)
+        self.scale = nn.Parameter(torch.ones(num_classes))
 
-    def forward(self, features: Tensor, counted: Tensor | None = None) -> Tensor:
-        """Features (B, N, 2k(C/4 + 1)) of :meth:`TaskGate.describe` -> (B,) logits, at least float32.
+    def forward(self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32.
 
         Args:
-            counted: (B, N) bool, tokens that have a vote; None = all. Without any the logit is minus infinity.
+            counted: (B, N) bool, the tokens that there are; None = all. An image without any has no meaning.
         """
-        votes = self.score(features)[..., 0]
-        votes = votes.to(torch.promote_types(votes.dtype, torch.float32))
-        return (votes if counted is None else votes.masked_fill(~counted, -torch.inf)).logsumexp(-1)
+        likely = class_logits.log_softmax(-1)[..., :-1]
+        mean = tokens.mean(1)
+        if counted is not None:
+            likely = likely.masked_fill(~counted[..., None], -torch.inf)
+            number = counted.sum(1, keepdim=True).clamp(min=1)
+            mean = (tokens * counted[..., None]).sum(1) / number.to(tokens.dtype)
+        return self.scale * likely.logsumexp(1) + self.place(self.norm(mean)).to(likely.dtype)
 
 
 def top_of_row(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -151,10 +156,11 @@ class TaskTP(GatedReducer):
         self.num_classes = num_classes
         self.stop_gradient = True
         self.gates = nn.ModuleList(TaskGate(dim, num_classes) for _ in range(self.gate_count()))
-        self.presence = nn.ModuleList(PresenceHead(gate) for gate in cast(Iterable[TaskGate], self.gates) if presence)
+        self.presence = nn.ModuleList(PresenceHead(dim, num_classes) for _ in self.gates if presence)
 
     def published_modules(self) -> dict[str, nn.Module]:
-        return {"selectors": self.gates} | ({"presence": self.presence} if len(self.presence) else {})
+        named: dict[str, nn.Module] = {"selectors": self.gates, "presence": self.presence}
+        return named if len(self.presence) else {"selectors": self.gates}
 
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Keep where the keep probability exceeds the threshold; in training by a straight-through (Gumbel-)softmax.
@@ -170,7 +176,7 @@ class TaskTP(GatedReducer):
         state.class_logits.append(class_logits)
         state.keep_logits.append(logits)
         if len(self.presence):
-            state.presence.append(self.presence[gate](features.detach(), state.entering))
+            state.presence.append(self.presence[gate](seen, class_logits, state.entering))
         if state.sample_noise or state.straight_through:
             log_probabilities = logits.log_softmax(-1)
             noisy = F.gumbel_softmax(log_probabilities, tau=1.0) if state.sample_noise else log_probabilities.exp()

@@ -25,7 +25,7 @@ from tasktp_ros.errors import ModelError
 from tasktp_ros.files import replacing
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import InputSize
-from tasktp_ros.vision.reducer import check_reach
+from tasktp_ros.vision.reach import check_reach
 from tasktp_ros.vision.sizes import size_config
 
 FORMAT = "tasktp_ros 1"
@@ -41,7 +41,7 @@ class ModelCard:
         vocabulary_name, vocabulary: category names in the order of the class rows.
         trained: False for random weights.
         input_size: how images are resized; None = the size's own.
-        reach: how far the task is followed unless asked otherwise (`vision.reducer.REACHES`): what it was trained for.
+        reach: how far the task is followed unless asked otherwise (`vision.reach.REACHES`): what it was trained for.
         stop_below: per gate the presence (probability) below which a frame is left under reach "frame"; chosen on validation
             images. () = leave only where a gate keeps nothing.
         measured: scores as measured, with what they were measured on.

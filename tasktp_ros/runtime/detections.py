@@ -33,8 +33,11 @@ class Detections:
         names: D category names.
         mask_windows: D masks, each inside its box.
         token_masks: (G, h, w) bool, tokens that each of the G gated blocks ran, on the token grid of the input.
+        presence: per gate that was reached how probable it found that anything of the task is on the image, 0..1; empty for
+            methods that do not estimate it.
         timings: milliseconds per stage, and their "total" from image to result.
         task: the task these detections were made for.
+        reach: how far it was followed, see `TaskDetector.reach`.
         frame: the image's geometry.
         entering: (h, w) bool tokens that entered the first block, where a stream chose them; None = all.
     """
@@ -45,8 +48,10 @@ class Detections:
     names: list[str]
     mask_windows: list[MaskWindow]
     token_masks: NDArray[np.bool_]
+    presence: tuple[float, ...]
     timings: dict[str, float]
     task: Task
+    reach: str
     frame: ImageFrame
     entering: NDArray[np.bool_] | None = None
 

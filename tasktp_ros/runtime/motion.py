@@ -132,7 +132,8 @@ def _scale(frame: ImageFrame) -> NDArray[np.float64]:
 
 
 def _inside(points: NDArray[np.float64], frame: ImageFrame) -> NDArray[np.bool_]:
-    return ((points >= 0) & (points < np.array(frame.source[::-1]))).all(1)  # False for what is not finite
+    inside = (points >= 0) & (points < np.array(frame.source[::-1]))  # False for what is not finite
+    return inside[:, 0] & inside[:, 1]
 
 
 def _tokens_at(points: NDArray[np.float64], frame: ImageFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tasktp_ros.vision.detector import Detector
-from tasktp_ros.vision.pyramid import ConvModule
+from tasktp_ros.vision.pyramid import ConvModule, FeaturePyramid
+from tasktp_ros.vision.stem_backbone import ConvNorm, StemBackbone
 
 
 @torch.no_grad()
@@ -27,15 +28,24 @@ def prepare_for_inference(network: Detector, device: torch.device, dtype: torch.
     afterwards.
     """
     network = network.eval().requires_grad_(False)
+    if isinstance(network.backbone, StemBackbone):
+        for part in network.backbone.stem.children():
+            if isinstance(part, ConvNorm):
+                part.conv, part.norm = fuse_conv_bn_eval(part.conv, cast(nn.BatchNorm2d, part.norm)), nn.Identity()
+        return _moved(network, device, dtype)
     prior = network.backbone.spm
     for sequence in (prior.stem, prior.conv2, prior.conv3, prior.conv4):
         for index in range(len(sequence) - 1):
             conv, norm = sequence[index], sequence[index + 1]
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 sequence[index], sequence[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
-    for level, lateral in enumerate(network.neck.lateral_convs, start=1):
+    for level, lateral in enumerate(cast(FeaturePyramid, network.neck).lateral_convs, start=1):
         _fold_norm_before(getattr(network.backbone, f"norm{level}"), cast(ConvModule, lateral).conv)
         setattr(network.backbone, f"norm{level}", nn.Identity())
+    return _moved(network, device, dtype)
+
+
+def _moved(network: Detector, device: torch.device, dtype: torch.dtype) -> Detector:
     return network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
 

@@ -34,7 +34,8 @@ from tasktp_ros.runtime.upload import Uploader
 from tasktp_ros.tasks.vocabulary import Task, resolve_categories
 from tasktp_ros.vision.detector import Detector, Instances
 from tasktp_ros.vision.image import ImageFrame, frame_for, to_input
-from tasktp_ros.vision.reducer import ReductionState, check_reach
+from tasktp_ros.vision.reach import check_reach
+from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.stages import recording, stage
 
 MAX_PIXELS = 10_000 * 10_000
@@ -48,6 +49,7 @@ class TaskDetector:
     Attributes:
         score_threshold: detections score more than this, 0..1; settable at any time.
         max_detections: most detections per image; settable at any time.
+        stop_below: under reach "frame", per gate the presence (0..1) below which a frame is left; at first the model's own.
         forced_share: for benchmarks: share of tokens every gate keeps, whatever it thinks; None = the gates decide.
     """
 
@@ -56,8 +58,9 @@ class TaskDetector:
         self.device = device
         self.score_threshold = 0.5
         self.max_detections = 100
-        self._reach = check_reach(card.reach)
+        self.stop_below = card.stop_below
         self.forced_share: float | None = None
+        self._reach = check_reach(card.reach)
         self._dtype = dtype
         self._resize = card.resize()
         self._network: Detector | None = prepare_for_inference(network, device, dtype)
@@ -212,7 +215,7 @@ class TaskDetector:
         """The task as it is now, and what one pass of the network is to know of it and of this detector's settings."""
         task, relevant = self._asked
         state = self.network().backbone.reducer.begin(relevant, task.threshold)
-        state.forced_share, state.reach, state.stop_below = self.forced_share, self._reach, self.card.stop_below
+        state.forced_share, state.reach, state.stop_below = self.forced_share, self._reach, self.stop_below
         return task, state
 
     def _detect(
@@ -240,9 +243,11 @@ class TaskDetector:
                 arrival.stream.remember(seen, kept.reshape(seen.thumbnail.shape))
         timings = recorder.milliseconds()
         timings["total"] = (time.perf_counter() - started) * 1000.0
-        boxes, scores, labels, windows, token_masks = arrays
+        boxes, scores, labels, windows, token_masks, presence = arrays
         names = [self.vocabulary[label] for label in labels]
-        return Detections(boxes, scores, labels, names, windows, token_masks, timings, task, frame, entering)
+        return Detections(
+            boxes, scores, labels, names, windows, token_masks, presence, timings, task, state.reach, frame, entering
+        )
 
     def _to_source(self, found: Instances, state: ReductionState, frame: ImageFrame, gated_blocks: int) -> tuple:
         boxes = frame.boxes_to_source(found.boxes).cpu().numpy()
@@ -252,7 +257,8 @@ class TaskDetector:
         keep = np.zeros((gated_blocks, grid[0] * grid[1]), dtype=bool)  # blocks after an early stop ran no token
         if state.keep:
             keep[: len(state.keep)] = torch.cat(state.keep).cpu().numpy()
-        return boxes, scores, labels, windows, keep.reshape(-1, *grid)
+        presence = [float(of_task(logits, state.relevant).amax().sigmoid()) for logits in state.presence]
+        return boxes, scores, labels, windows, keep.reshape(-1, *grid), tuple(presence)
 
 
 def thumbnail(batch: Tensor) -> NDArray[np.float32]:

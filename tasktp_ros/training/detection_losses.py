@@ -18,8 +18,9 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from tasktp_ros.training.batch import Truth
-from tasktp_ros.training.matching import PROPOSAL_RULE, REGION_RULE, draw, match
-from tasktp_ros.vision.boxes import STRIDES, encode_boxes, grid_anchors
+from tasktp_ros.training.labels import PATCH
+from tasktp_ros.training.matching import IGNORED, PROPOSAL_RULE, REGION_RULE, draw, match
+from tasktp_ros.vision.boxes import encode_boxes
 from tasktp_ros.vision.heads import BOX_STDS, RoIHead, fold_irrelevant
 
 MASK_SIDE = 28
@@ -63,23 +64,28 @@ def split_targets(truth: Truth, relevant: Tensor | None) -> Targets:
 
 
 def proposal_losses(
-    scores: Sequence[Tensor], deltas: Sequence[Tensor], targets: Sequence[Targets], count: int
+    anchors: Tensor,
+    scores: Sequence[Tensor],
+    deltas: Sequence[Tensor],
+    targets: Sequence[Targets],
+    count: int,
+    active: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Objectness (binary cross-entropy) and box (L1) losses on sampled anchors.
 
     Args:
+        anchors: (A, 4) float32 xyxy px of all levels.
         scores, deltas: per level (B, 3, h, w) and (B, 12, h, w) from `ProposalHead`.
         count: anchors per image, at most half of them objects.
+        active: (B, A) bool, anchors that are computed when the network is used; others teach nothing. None = all.
     """
-    device = scores[0].device
-    anchors = torch.cat(
-        [grid_anchors(s.shape[2], s.shape[3], stride, device) for s, stride in zip(scores, STRIDES, strict=True)]
-    )
     logits = torch.cat([s.permute(0, 2, 3, 1).flatten(1) for s in scores], dim=1)
     shifts = torch.cat([d.permute(0, 2, 3, 1).reshape(len(d), -1, 4) for d in deltas], dim=1)
     classified, wanted, predicted, expected = [], [], [], []
     for image, target in enumerate(targets):
         assigned = match(anchors, target.truth.boxes, target.ignored, PROPOSAL_RULE)
+        if active is not None:
+            assigned = torch.where(active[image], assigned, IGNORED)
         positive, negative = draw(assigned, count, 0.5)
         chosen = torch.cat((positive, negative))
         classified.append(logits[image, chosen])
@@ -107,10 +113,20 @@ class Regions:
     objects: Tensor
 
 
-def draw_regions(proposals: Tensor, target: Targets, count: int, num_classes: int) -> Regions:
-    """A quarter objects, the rest background; the objects' own boxes are proposals too."""
+def draw_regions(
+    proposals: Tensor, target: Targets, count: int, num_classes: int, active: Tensor | None = None
+) -> Regions:
+    """A quarter objects, the rest background; the objects' own boxes are proposals too.
+
+    Args:
+        active: (h, w) bool, tokens around which the network works; regions centred elsewhere teach nothing. None = all.
+    """
     candidates = torch.cat((target.truth.boxes, proposals))
     assigned = match(candidates, target.truth.boxes, target.ignored, REGION_RULE)
+    if active is not None:
+        column, line = ((candidates[:, :2] + candidates[:, 2:]) / (2 * PATCH)).long().unbind(1)
+        seen = active[line.clamp(0, active.shape[0] - 1), column.clamp(0, active.shape[1] - 1)]
+        assigned = torch.where(seen, assigned, IGNORED)
     positive, negative = draw(assigned, count, 0.25)
     objects = assigned[positive]
     labels = torch.cat((target.truth.labels[objects], objects.new_full((len(negative),), num_classes)))
@@ -123,11 +139,16 @@ def region_losses(
     proposals: Sequence[Tensor],
     targets: Sequence[Targets],
     counts: SampleCounts,
+    active: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Class (cross-entropy), box (L1) and mask (binary cross-entropy) losses on drawn regions."""
+    """Class (cross-entropy), box (L1) and mask (binary cross-entropy) losses on drawn regions.
+
+    active: (B, h, w) bool, see :func:`draw_regions`.
+    """
+    tokens = [None] * len(targets) if active is None else list(active)
     drawn = [
-        draw_regions(boxes, target, counts.regions, head.num_classes)
-        for boxes, target in zip(proposals, targets, strict=True)
+        draw_regions(boxes, target, counts.regions, head.num_classes, seen)
+        for boxes, target, seen in zip(proposals, targets, tokens, strict=True)
     ]
     logits, deltas = head.bbox_head(head.pool(levels, [regions.boxes for regions in drawn], head.config.box_size))
     parts = logits.float().split([len(regions.boxes) for regions in drawn])

@@ -17,9 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.tasktp import KEEP
+from tasktp_ros.training.batch import Truth
 from tasktp_ros.training.task_sampling import FEWER_SET_SIZES, SET_SIZES
 
 PRUNE = 1 - KEEP
+LEAST_VISIBLE = 0.0025
+"""Share of the image from which on an object counts as visible, as in object search."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class GateRecipe:
             large task sets outvote those with a single category.
         least_cover: an object that covers this share of a token's patch is on it, the smallest such object in front (see
             `labels.front_token_labels`); None = the larger area.
+        reach: how far the task is followed while training ("blocks" or "network", see `vision.reducer.REACHES`); a model runs
+            well the way it was trained.
     """
 
     class_weights: tuple[float, ...] = (0.01, 0.02, 0.04)
@@ -55,6 +60,7 @@ class GateRecipe:
     published_labels: bool = False
     balance_images: bool = False
     least_cover: float | None = None
+    reach: str = "blocks"
 
 
 _PLAIN = GateRecipe(
@@ -77,6 +83,7 @@ GATE_RECIPES = {
         class_loss="even",
         balance_images=True,
         least_cover=0.1,
+        reach="network",
     ),
 }
 """The configuration released as final, the other one, and ours for the rooms: small objects have tokens too, and what is
@@ -211,6 +218,27 @@ def _class_loss_of(kind: str, logits: Tensor, labels: Tensor, class_weights: Ten
         return class_loss(logits, labels, class_weights)
     tokens = logits.float().flatten(0, 1)
     return even_cross_entropy(tokens, labels.flatten()) if kind == "even" else F.cross_entropy(tokens, labels.flatten())
+
+
+def presence_loss(presence: Sequence[Tensor], truths: Sequence[Truth]) -> Tensor:
+    """Binary cross-entropy of every category's presence on every image, averaged over gates.
+
+    Categories of which only objects below `LEAST_VISIBLE` of the image are there teach nothing.
+
+    Args:
+        presence: per gate (B, C) logits.
+    """
+    wanted = torch.zeros_like(presence[0])
+    counts = torch.ones_like(presence[0])
+    for row, truth in enumerate(truths):
+        counts[row, truth.labels] = 0.0
+        visible = truth.labels[truth.masks.flatten(1).float().mean(1) >= LEAST_VISIBLE]
+        wanted[row, visible] = 1.0
+        counts[row, visible] = 1.0
+    losses = [
+        F.binary_cross_entropy_with_logits(logits.float(), wanted, counts, reduction="sum") for logits in presence
+    ]
+    return torch.stack(losses).mean() / counts.sum().clamp(min=1.0)
 
 
 def weight_of(weights: Sequence[float], gate: int) -> float:

@@ -20,8 +20,15 @@ from tasktp_ros.reduction.svit import SViT, ratio_loss
 from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.training.batch import Batch, Truth
 from tasktp_ros.training.detection_losses import SampleCounts, proposal_losses, region_losses, split_targets
-from tasktp_ros.training.gate_losses import ClassBalance, GateRecipe, even_cross_entropy, gate_losses
+from tasktp_ros.training.gate_losses import (
+    ClassBalance,
+    GateRecipe,
+    even_cross_entropy,
+    gate_losses,
+    presence_loss,
+)
 from tasktp_ros.training.labels import (
+    PATCH,
     centre_token_labels,
     corner_relevance,
     covered_by_relevant,
@@ -30,7 +37,6 @@ from tasktp_ros.training.labels import (
     token_labels,
 )
 from tasktp_ros.training.task_sampling import draw_tasks
-from tasktp_ros.vision.backbone import Maps
 from tasktp_ros.vision.boxes import STRIDES
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.reducer import ReductionState
@@ -76,10 +82,11 @@ class LabelObjective(Objective):
     def forward(self, batch: Batch) -> Losses:
         """Losses of one batch."""
         maps = self.detector.backbone.run(batch.normalised(), self.detector.backbone.reducer.begin())
-        levels = self.detector.neck(maps)
+        levels = self.detector.neck.on_maps(cast(Sequence[Tensor], maps))
         targets = [split_targets(truth, None) for truth in batch.truths]
         scores, deltas = self.detector.rpn_head(levels)
-        losses = proposal_losses(scores, deltas, targets, self.counts.anchors)
+        anchors = torch.cat(self.detector.rpn_head.anchors(scores))
+        losses = proposal_losses(anchors, scores, deltas, targets, self.counts.anchors)
         for level, stride in list(zip(levels, STRIDES, strict=True))[:4]:
             labels = pixel_labels(batch.truths, self.num_classes, stride)
             losses[f"loss_cells_{stride}"] = 0.25 * even_cross_entropy(self.cell_classes(level).float(), labels)
@@ -105,11 +112,16 @@ class DetectionObjective(Objective):
         state = reducer.begin(task)
         state.mask_only = state.straight_through = self.gated
         state.sample_noise = self.gated and (self.gates.sample_noise or isinstance(reducer, SViT))
-        maps = self.detector.backbone.run(batch.normalised(), state)
+        state.reach = self.gates.reach if self.gated else "blocks"
+        maps = cast(Sequence[Tensor], self.detector.backbone.run(batch.normalised(), state))
         folds = task if task is not None and self.gates.ignore_irrelevant else None
-        losses = self._task_losses(batch, maps, folds)
+        losses = self._task_losses(
+            batch, maps, folds, self.detector.worked_on((batch.images.shape[1], batch.images.shape[2]), state)
+        )
         if isinstance(reducer, TaskTP):
             losses |= token_losses(batch.truths, state, cast(Tensor, task), self.balance, self.gates)
+            if state.presence:
+                losses["loss_presence"] = presence_loss(state.presence, batch.truths)
         elif isinstance(reducer, SViT):
             losses["loss_ratio"] = RATIO_WEIGHT * ratio_loss(state.masks)
         if self.gated:
@@ -122,15 +134,22 @@ class DetectionObjective(Objective):
         labels = [truth.labels for truth in batch.truths]
         return draw_tasks(labels, self.num_classes, self.gates.set_sizes)
 
-    def _task_losses(self, batch: Batch, maps: Maps, folds: Tensor | None) -> Losses:
-        levels = self.detector.neck(maps)
+    def _task_losses(
+        self, batch: Batch, maps: Sequence[Tensor], folds: Tensor | None, active: Sequence[Tensor] | None
+    ) -> Losses:
+        levels = self.detector.neck.on_maps(maps, active)
         rows = [None] * len(batch.truths) if folds is None else list(folds)
         targets = [split_targets(truth, row) for truth, row in zip(batch.truths, rows, strict=True)]
         scores, deltas = self.detector.rpn_head(levels)
-        losses = proposal_losses(scores, deltas, targets, self.counts.anchors)
+        anchors = torch.cat(self.detector.rpn_head.anchors(scores))
+        computed = None if active is None else self.detector.rpn_head.anchors_of(active)
+        losses = proposal_losses(anchors, scores, deltas, targets, self.counts.anchors, computed)
         with torch.no_grad():
+            if active is not None:
+                scores = self.detector.rpn_head.only(scores, active)
             proposals = self.detector.rpn_head.select(scores, deltas, self.shapes(batch))
-        return losses | region_losses(self.detector.roi_head, levels, proposals, targets, self.counts)
+        tokens = None if active is None else active[STRIDES.index(PATCH)]
+        return losses | region_losses(self.detector.roi_head, levels, proposals, targets, self.counts, tokens)
 
 
 class GateObjective(Objective):
@@ -139,7 +158,7 @@ class GateObjective(Objective):
     Nothing outside the gates needs a gradient, so a step costs one forward pass of the backbone.
     """
 
-    trained_parts = ("backbone.selectors",)
+    trained_parts = ("backbone.selectors", "backbone.presence")
 
     def __init__(self, detector: Detector, num_classes: int, counts: SampleCounts, gates: GateRecipe) -> None:
         super().__init__(detector, num_classes, counts)
@@ -159,6 +178,8 @@ class GateObjective(Objective):
         state = self.detector.backbone.reducer.begin(task)
         self.detector.backbone.run(batch.normalised(), state)
         losses = token_losses(batch.truths, state, task, self.balance, self.gates)
+        if state.presence:
+            losses["loss_presence"] = presence_loss(state.presence, batch.truths)
         losses["kept"] = torch.stack([keep.float().mean() for keep in state.keep]).mean()
         return losses
 

@@ -90,25 +90,22 @@ def _rooms(
     few = SampleCounts(anchors=128, regions=48, masks=6)
     # At the small size windows are cut out at the full size's scale, so that objects look as large as they will.
     zoomed, plain = AugmentConfig(scale=(0.9, 2.0)), AugmentConfig(scale=(0.7, 1.4))
-    labels = Stage("labels", "labels", round(700 * share), batch=32, inputs=(small,), rate=1e-3, warm_up=100, clip=1.0,
+    labels = Stage("labels", "labels", round(250 * share), batch=32, inputs=(small,), rate=1e-3, warm_up=100, clip=1.0,
                    augment=zoomed, counts=few)  # fmt: skip
-    boxes = replace(labels, name="boxes", objective="detection", steps=round(2200 * share), batch=16, rate=8e-4)
-    finish = replace(boxes, name="finish", steps=round(600 * share), inputs=(full,), rate=4e-4, augment=plain)
-    # A second round with the rate back up, since the first one ended while precision was still rising.
-    again = (replace(boxes, name="boxes again", steps=round(4200 * share)),
-             replace(finish, name="finish again", steps=round(500 * share)))  # fmt: skip
+    boxes = replace(labels, name="boxes", objective="detection", steps=round(1700 * share), batch=16, rate=8e-4)
+    finish = replace(boxes, name="finish", steps=round(350 * share), inputs=(full,), rate=4e-4, augment=plain)
     gates = Stage(
         "gates", "gates", round(300 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
     )
-    adapt = (replace(boxes, name="adapt", steps=round(1800 * share), rate=6e-4),
-             replace(finish, name="adapt at full size", steps=round(300 * share), rate=2e-4),
+    adapt = (replace(boxes, name="adapt", steps=round(1600 * share), rate=6e-4),
+             replace(finish, name="adapt at full size", steps=round(400 * share), rate=3e-4),
              replace(boxes, name="adapt again", steps=round(2200 * share), rate=6e-4),
-             replace(finish, name="adapt again at full size", steps=round(300 * share), rate=2e-4))  # fmt: skip
+             replace(finish, name="adapt again at full size", steps=round(600 * share), rate=3e-4))  # fmt: skip
     # A peer to compare times and searches with, for which a short round must do.
-    peer = tuple(replace(stage, steps=round(steps * share)) for stage, steps in zip(adapt, (1200, 150), strict=False))
+    peer = tuple(replace(stage, steps=round(steps * share)) for stage, steps in zip(adapt, (400, 80), strict=False))
     learned = GATE_RECIPES["rooms"]
     return (
-        Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish, *again)),
+        Recipe(f"{name}-dense", size, "dense", "rooms", (labels, boxes, finish)),
         Recipe(name, size, "tasktp", "rooms", adapt, learned),
         Recipe(f"{name}-gates", size, "tasktp", "rooms", (gates,), learned),
         Recipe(f"{name}-svit", size, "svit", "rooms", peer),

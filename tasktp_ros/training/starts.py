@@ -18,7 +18,7 @@ from tasktp_ros.errors import ModelError
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.vision.detector import Detector
 
-GATES = ("backbone.selectors.", "backbone.selective_modules.")
+GATES = ("backbone.selectors.", "backbone.selective_modules.", "backbone.presence.")
 ENCODER_NAMES = (
     (r"attn\.qkv\.(weight|bias)$", r"self_attn.in_proj_\1"),
     (r"attn\.proj\.", "self_attn.out_proj."),

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.vision.buckets import padded
+from tasktp_ros.vision.cells import cell_count, masks_around
 from tasktp_ros.vision.deformable import DeformableAttention, Shapes
 
 INTERACTIONS = 4
@@ -69,9 +70,15 @@ class Injector(nn.Module):
         self.feat_norm = nn.LayerNorm(dim, eps=1e-6)
         self.attn = DeformableAttention(dim, heads, levels=3)
 
-    def forward(self, tokens: Tensor, prior: Tensor, token_shapes: Shapes, prior_shapes: Shapes) -> Tensor:
-        """tokens (B, N, C), prior (B, 21N/4, C) -> tokens."""
-        found = self.attn(self.query_norm(tokens), self.feat_norm(prior), token_shapes, prior_shapes)
+    def forward(
+        self, tokens: Tensor, prior: Tensor, token_shapes: Shapes, prior_shapes: Shapes, near: Tensor | None = None
+    ) -> Tensor:
+        """tokens (B, N, C), prior (B, 21N/4, C) -> tokens.
+
+        Args:
+            near: (K,) int64, where `tokens` (B, K, C) holds only these; None = all.
+        """
+        found = self.attn(self.query_norm(tokens), self.feat_norm(prior), token_shapes, prior_shapes, near)
         return tokens + self.gamma * found
 
 
@@ -137,6 +144,22 @@ class Interaction(nn.Module):
         if last:
             self.extra_extractors = nn.Sequential(*(Extractor(dim, heads) for _ in range(2)))
 
+    def inject(
+        self, tokens: Tensor, prior: Tensor, token_shapes: Shapes, prior_shapes: Shapes, near: Tensor | None = None
+    ) -> Tensor:
+        """Write the prior into all tokens, or only into `near` (K,) int64, while the others keep their value.
+
+        Returns:
+            The tokens (B, N, C).
+        """
+        if near is None:
+            return self.injector(tokens, prior, token_shapes, prior_shapes)
+        if len(near) == 0:
+            return tokens
+        near = padded(near, tokens.shape[1])
+        updated = self.injector(tokens.index_select(1, near), prior, token_shapes, prior_shapes, near)
+        return tokens.index_copy(1, near, updated)
+
     def extract(
         self, prior: Tensor, tokens: Tensor, token_shapes: Shapes, prior_shapes: Shapes, cells: Tensor | None = None
     ) -> Tensor:
@@ -166,16 +189,13 @@ def cells_around(kept: Tensor, token_shape: tuple[int, int], margin: int = 1) ->
     Returns:
         (K,) int64, ascending; none where no token is kept.
     """
-    tokens = kept.any(0).float().view(1, *token_shape)
-    stride16 = F.max_pool2d(tokens, 2 * margin + 1, 1, margin)
-    stride8 = stride16.repeat_interleave(2, 1).repeat_interleave(2, 2)
-    scales = (stride8, stride16, F.max_pool2d(stride16, 2))
+    scales = masks_around(kept.any(0, keepdim=True), token_shape, (8, 16, 32), margin)
     return torch.cat([scale.flatten() for scale in scales]).nonzero()[:, 0]
 
 
-def cell_count(shapes: Shapes) -> int:
-    """Cells of maps of these (height, width)."""
-    return sum(height * width for height, width in shapes)
+def tokens_around(kept: Tensor, token_shape: tuple[int, int], margin: int = 1) -> Tensor:
+    """Likewise the kept tokens and those around them: (B, N) bool -> (K,) int64, ascending."""
+    return masks_around(kept.any(0, keepdim=True), token_shape, (16,), margin)[0].flatten().nonzero()[:, 0]
 
 
 def to_sequence(scale: Tensor) -> Tensor:

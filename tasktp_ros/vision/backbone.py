@@ -23,14 +23,20 @@ from tasktp_ros.vision.adapter import (
     cells_around,
     initialise_convolutions,
     split_scales,
+    to_sequence,
+    tokens_around,
 )
+from tasktp_ros.vision.cells import Cells, Levels, Shapes, SparseLevels, cell_count, cells_of, masks_around
+from tasktp_ros.vision.constants import cached
 from tasktp_ros.vision.deformable import DeformableAttention
-from tasktp_ros.vision.reducer import Reducer, ReductionState
+from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
+from tasktp_ros.vision.sampling import linear_corners, sum_rows
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.upsample import Upsample2x
 from tasktp_ros.vision.vit import PatchEmbed, initialise_transformer, resize_position_embedding
 
 Maps: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+MAP_STRIDES = (4, 8, 16, 32)
 
 
 class Backbone(nn.Module):
@@ -76,7 +82,7 @@ class Backbone(nn.Module):
             if isinstance(part, DeformableAttention):
                 part.initialise()
 
-    def forward(self, image: Tensor, relevant: Tensor | None = None) -> Maps:
+    def forward(self, image: Tensor, relevant: Tensor | None = None) -> Levels:
         """Feature maps for a task.
 
         Args:
@@ -88,12 +94,15 @@ class Backbone(nn.Module):
         """
         return self.run(image, self.reducer.begin(relevant))
 
-    def run(self, image: Tensor, state: ReductionState) -> Maps:
+    def run(self, image: Tensor, state: ReductionState) -> Levels:
         """As :meth:`forward`, with the reduction's state given, which afterwards tells which tokens were kept.
+
+        Beyond reach "blocks", injectors and extractors after a gate work around kept tokens only; for one image, so does what
+        follows, and the maps come as the cells around what the last gate kept.
 
         Raises:
             ValueError: H or W is not a multiple of 32.
-            NothingRelevant: under reach "frame", a gate sees nothing of the task.
+            NothingRelevant: under reach "frame", a gate sees nothing of the task; or the last gate kept nothing to work around.
         """
         height, width = image.shape[-2:]
         if height % 32 or width % 32:
@@ -105,15 +114,20 @@ class Backbone(nn.Module):
             tokens = self.patch_embed(image) + resize_position_embedding(self.pos_embed, *token_shapes[0])
         for index, interaction in enumerate(cast(Iterable[Interaction], self.interactions)):
             with stage("injector"):
-                tokens = interaction.injector(tokens, prior, token_shapes, prior_shapes)
+                near = None if state.followed is None else tokens_around(state.followed, token_shapes[0])
+                tokens = interaction.inject(tokens, prior, token_shapes, prior_shapes, near)
             first = index * self.blocks_per_interaction
             blocks = list(self.blocks[first : first + self.blocks_per_interaction])
             tokens = self.reducer(blocks, first, tokens, state)
             with stage("extractor"):
-                followed = state.followed
-                cells = None if followed is None else cells_around(followed, token_shapes[0])
+                cells = None if state.followed is None else cells_around(state.followed, token_shapes[0])
                 prior = interaction.extract(prior, tokens, token_shapes, prior_shapes, cells)
         with stage("pyramid"):
+            if state.as_cells(len(image)):
+                shapes = ((height // 4, width // 4), *prior_shapes)
+                masks = masks_around(state.keep[-1], token_shapes[0], MAP_STRIDES)
+                around = cells_of(torch.cat([mask.flatten() for mask in masks]), shapes)
+                return self.assemble_cells(stride4, prior, tokens, around)
             return self.assemble(stride4, split_scales(prior, prior_shapes), split_scales(tokens, token_shapes)[0])
 
     def embed_prior(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,6 +146,46 @@ class Backbone(nn.Module):
             self.norm3(stride16 + token_map),
             self.norm4(stride32 + _resize(token_map, 0.5)),
         )
+
+    def assemble_cells(self, stride4: Tensor, prior: Tensor, tokens: Tensor, cells: Cells) -> SparseLevels:
+        """As :meth:`assemble`, for some cells of the four maps of one image, among them whatever lies below one of stride 8.
+
+        Raises:
+            NothingRelevant: there is none.
+        """
+        if len(cells) == 0:
+            raise NothingRelevant
+        finest, coarser = cells.index.split([cells.counts[0], len(cells) - cells.counts[0]])
+        rows8, *others = prior[0].index_select(0, coarser - cell_count(cells.shapes[:1])).split(cells.counts[1:])
+        width = cells.shapes[0][1]
+        corner = finest // width % 2 * 2 + finest % 2
+        rows4 = self.up.quads(rows8[None, :, None].permute(0, 3, 1, 2)).flatten(0, -2)
+        rows4 = rows4.index_select(0, cells.rows_under(0) * 4 + corner) + to_sequence(stride4)[0].index_select(
+            0, finest
+        )
+        bags, shares = resizing(cells.shapes, cells.shapes[2], tokens.device)
+        resized = sum_rows(tokens[0], bags.index_select(0, cells.index), shares.index_select(0, cells.index))
+        sums = cells.split(torch.cat((rows4, rows8, *others)) + resized)
+        norms = (self.norm1, self.norm2, self.norm3, self.norm4)
+        rows = [norm(part[..., None, None]).flatten(1) for norm, part in zip(norms, sums, strict=True)]
+        return SparseLevels(torch.cat(rows), cells)
+
+
+@cached
+def resizing(shapes: Shapes, token_shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """What :func:`_resize` reads for each cell of these maps: four tokens (cells, 4) int64 and their shares, float32."""
+    parts = []
+    for shape in shapes:
+        axes = []
+        for size, tokens in zip(shape, token_shape, strict=True):
+            position = (torch.arange(size, device=device) + 0.5) * (tokens / size) - 0.5
+            axes.append(linear_corners(position.clamp(0, tokens - 1), torch.tensor(float(tokens), device=device)))
+        (lines, above), (columns, left) = axes
+        index = lines[:, None, :, None] * token_shape[1] + columns[None, :, None]
+        share = above[:, None, :, None] * left[None, :, None]
+        parts.append((index.reshape(-1, 4).long(), share.reshape(-1, 4)))
+    bags, shares = zip(*parts, strict=True)
+    return torch.cat(bags), torch.cat(shares)
 
 
 def _resize(token_map: Tensor, factor: float) -> Tensor:

@@ -22,22 +22,22 @@ ANCHOR_RATIOS = (0.5, 1.0, 2.0)
 MAX_LOG_SCALE = abs(math.log(16 / 1000))
 
 
-def base_anchors(stride: int, device: torch.device | str = "cpu") -> Tensor:
-    """Anchors of the first cell of a level: (3, 4) float32 xyxy px, one per ratio height / width."""
+def base_anchors(stride: int, device: torch.device | str = "cpu", scale: float = ANCHOR_SCALE) -> Tensor:
+    """Anchors of the first cell of a level: (3, 4) float32 xyxy px, one per ratio height / width, of `scale` strides."""
     ratios = torch.tensor(ANCHOR_RATIOS, device=device).sqrt()
-    widths = stride * ANCHOR_SCALE / ratios
-    heights = stride * ANCHOR_SCALE * ratios
+    widths = stride * scale / ratios
+    heights = stride * scale * ratios
     return torch.stack((-widths, -heights, widths, heights), dim=-1) * 0.5
 
 
 @cached
-def grid_anchors(height: int, width: int, stride: int, device: torch.device) -> Tensor:
+def grid_anchors(height: int, width: int, stride: int, device: torch.device, scale: float = ANCHOR_SCALE) -> Tensor:
     """Anchors of a whole level: (height * width * 3, 4) float32 xyxy px; cells row-major, ratios innermost."""
     x = torch.arange(width, device=device, dtype=torch.float32) * stride
     y = torch.arange(height, device=device, dtype=torch.float32) * stride
     line, column = torch.meshgrid(y, x, indexing="ij")
     shifts = torch.stack((column, line, column, line), dim=-1).reshape(-1, 1, 4)
-    return (shifts + base_anchors(stride, device)).reshape(-1, 4)
+    return (shifts + base_anchors(stride, device, scale)).reshape(-1, 4)
 
 
 def encode_boxes(anchors: Tensor, boxes: Tensor, stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)) -> Tensor:

@@ -10,10 +10,14 @@
 """The cells that are worked on, of several maps at once, as rows of a table: after a gate only those around kept tokens.
 
 Cells elsewhere are nothing: they read as zero, so that a 3x3 convolution on rows equals the dense one on maps that are zero there.
+A stage that takes maps or :class:`SparseLevels` gives on the latter what it gives on their :meth:`~SparseLevels.dense` maps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from itertools import accumulate, pairwise
+from math import prod
+from typing import TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +27,8 @@ from tasktp_ros.vision.buckets import padded
 from tasktp_ros.vision.constants import cached
 
 Shapes = tuple[tuple[int, int], ...]
+CHUNK = 512
+"""Cells whose surroundings are put together at a time for a convolution."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,48 @@ class Cells:
         index: (K,) int64 into the maps' cells one after the other, row-major; map by map ascending, and each map's last one may
             be repeated (`buckets.padded`).
         counts: how many of the K belong to each map.
+        distinct: how many of these come before the repeats.
         neighbours: (K, 9) int64: rows of the 3x3 cells around each, row-major; K where there is none.
+        row_of: (sum h * w,) int64: the row of every cell; K where it has none.
     """
 
     shapes: Shapes
     index: Tensor
     counts: tuple[int, ...]
+    distinct: tuple[int, ...]
     neighbours: Tensor
+    row_of: Tensor
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def share(self) -> float:
+        """How many of the maps' cells these are, 0..1."""
+        return sum(self.distinct) / cell_count(self.shapes)
+
+    @property
+    def starts(self) -> list[tuple[int, int]]:
+        """Per map the first of its rows and the first of its cells."""
+        rows, cells = (accumulate(sizes, initial=0) for sizes in (self.counts, map(prod, self.shapes)))
+        return list(zip(rows, cells, strict=True))[:-1]
+
+    def of_map(self, number: int) -> Tensor:
+        """Where the cells of one map lie in it: (counts[number],) int64, row-major."""
+        row, cell = self.starts[number]
+        return self.index[row : row + self.counts[number]] - cell
+
+    def rows_under(self, number: int) -> Tensor:
+        """For each cell of one map, the row of the cell it lies on in the next map, whose height and width are half as many.
+
+        Returns:
+            (counts[number],) int64, counted from the next map's first row; its number of rows where that cell has none.
+        """
+        width = self.shapes[number][1]
+        place = self.of_map(number)
+        row, cell = self.starts[number + 1]
+        above = place // width // 2 * self.shapes[number + 1][1] + place % width // 2
+        return (self.row_of[cell + above] - row).clamp(max=self.counts[number + 1])
 
     def split(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Rows (K, ...) of all maps to those of each."""
@@ -59,8 +97,43 @@ class Cells:
 
     def patches(self, rows: Tensor) -> Tensor:
         """What a 3x3 convolution reads around each cell: rows (K, C) -> (K, 9C)."""
-        table = torch.cat((rows, rows.new_zeros(1, rows.shape[1])))
-        return table.index_select(0, self.neighbours.flatten()).view(len(rows), -1)
+        return with_zero_row(rows).index_select(0, self.neighbours.flatten()).view(len(rows), -1)
+
+    def convolve(self, rows: Tensor, convs: Sequence[nn.Conv2d]) -> Tensor:
+        """A 3x3 convolution of each map: (K, in) -> (K, out); with fewer convolutions than maps of the last maps only.
+
+        What each cell reads is put together a few hundred cells at a time, so that it stays in the processor's cache.
+        """
+        table, parts = with_zero_row(rows), []
+        for conv, neighbours in zip(convs, self.split(self.neighbours)[-len(convs) :], strict=True):
+            for some in neighbours.split(CHUNK):
+                patches = table.index_select(0, some.flatten()).view(len(some), -1)
+                parts.append(convolve(patches, conv))
+        return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class SparseLevels:
+    """Maps of one image of which some cells are known; all others are zero.
+
+    Attributes:
+        rows: (K, C) float, the known cells.
+        cells: which they are.
+    """
+
+    rows: Tensor
+    cells: Cells
+
+    def dense(self) -> list[Tensor]:
+        """The maps (1, C, h, w), channels last."""
+        parts = self.cells.scatter(self.rows).split([height * width for height, width in self.cells.shapes])
+        return [
+            part.view(1, *shape, -1).permute(0, 3, 1, 2) for part, shape in zip(parts, self.cells.shapes, strict=True)
+        ]
+
+
+Levels: TypeAlias = Sequence[Tensor] | SparseLevels
+"""Maps (B, C, h, w), finest first; or of one image some cells of them."""
 
 
 def cells_of(masks: Tensor, shapes: Shapes) -> Cells:
@@ -75,13 +148,18 @@ def cells_of(masks: Tensor, shapes: Shapes) -> Cells:
     bounds = [0, *torch.searchsorted(index, plan.ends).tolist()]
     parts = [
         padded(index[first:last], height * width)
-        for first, last, (height, width) in zip(bounds[:-1], bounds[1:], shapes, strict=True)
+        for (first, last), (height, width) in zip(pairwise(bounds), shapes, strict=True)
     ]
     index = torch.cat(parts)
     rows = torch.full((plan.places,), len(index), dtype=torch.int64, device=masks.device)
     rows[plan.place[index]] = torch.arange(len(index), device=masks.device)
-    neighbours = rows[plan.around[index]]
-    return Cells(shapes, index, tuple(len(part) for part in parts), neighbours)
+    counts, distinct = tuple(len(part) for part in parts), tuple(b - a for a, b in pairwise(bounds))
+    return Cells(shapes, index, counts, distinct, rows[plan.around[index]], rows[plan.place])
+
+
+def with_zero_row(rows: Tensor) -> Tensor:
+    """Rows (K, C) and one of zeros, for what reads cells that have none: (K + 1, C)."""
+    return F.pad(rows, (0, 0, 0, 1))
 
 
 def convolve(patches: Tensor, conv: nn.Conv2d) -> Tensor:
@@ -132,7 +210,8 @@ class _Plan:
 
 @cached
 def _plan(shapes: Shapes, device: torch.device) -> _Plan:
-    places, parts, arounds, ends = 0, [], [], []
+    places, parts, arounds = 0, [], []
+    ends: list[int] = []
     for height, width in shapes:
         line = torch.arange(1, height + 1, device=device)[:, None]
         place = (places + line * (width + 2) + torch.arange(1, width + 1, device=device)).flatten()

@@ -16,11 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.boxes import STRIDES
+from tasktp_ros.vision.cells import masks_around
 from tasktp_ros.vision.heads import RoIConfig, RoIHead
 from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
 from tasktp_ros.vision.pyramid import FeaturePyramid
 from tasktp_ros.vision.reducer import NothingRelevant, ReductionState
 from tasktp_ros.vision.stages import stage
+from tasktp_ros.vision.stem_backbone import StemBackbone
+from tasktp_ros.vision.stem_pyramid import StemPyramid
+
+PATCH = 16
 
 
 @dataclass(frozen=True)
@@ -50,26 +56,35 @@ class Detector(nn.Module):
     """The whole network; stateless, so that one instance can serve many tasks and threads.
 
     Args:
-        backbone: image to four maps of `dim` channels.
-        dim: channels of those maps.
+        backbone: image to four maps.
+        neck: those maps to five levels.
         num_classes: categories without background.
-        channels: channels of the feature pyramid.
     """
 
     def __init__(
         self,
-        backbone: Backbone,
-        dim: int,
+        backbone: Backbone | StemBackbone,
+        neck: FeaturePyramid | StemPyramid,
         num_classes: int,
-        channels: int,
         proposal_config: ProposalConfig,
         roi_config: RoIConfig,
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.neck = FeaturePyramid(dim, channels)
-        self.rpn_head = ProposalHead(channels, proposal_config)
-        self.roi_head = RoIHead(channels, num_classes, roi_config)
+        self.neck = neck
+        self.rpn_head = ProposalHead(neck.channels, proposal_config)
+        self.roi_head = RoIHead(neck.channels, num_classes, roi_config)
+
+    def worked_on(self, image_shape: tuple[int, int], state: ReductionState) -> list[Tensor] | None:
+        """Per level of strides 4 to 64 the cells (B, h, w) bool around kept tokens; None = all cells, under reach "blocks".
+
+        image_shape: (height, width) px of the network's input.
+        """
+        if not state.around_kept:
+            return None
+        token_shape = (image_shape[0] // PATCH, image_shape[1] // PATCH)
+        masks = masks_around(state.keep[-1], token_shape, STRIDES[:-1])
+        return [*masks, masks[-1][:, ::2, ::2]]
 
     def forward(
         self,

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from tasktp_ros.vision.boxes import decode_boxes
+from tasktp_ros.vision.cells import Levels, SparseLevels
 from tasktp_ros.vision.pyramid import ConvModule
 from tasktp_ros.vision.roi_align import pool_adaptive, pool_fixed
 from tasktp_ros.vision.upsample import Upsample2x, arrange
@@ -122,7 +123,7 @@ class RoIHead(nn.Module):
 
     def boxes(
         self,
-        levels: Sequence[Tensor],
+        levels: Levels,
         proposals: Sequence[Tensor],
         image_shapes: Sequence[tuple[int, int]],
         relevant: Tensor | None,
@@ -144,16 +145,17 @@ class RoIHead(nn.Module):
             )
         ]
 
-    def masks(self, levels: Sequence[Tensor], boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> list[Tensor]:
+    def masks(self, levels: Levels, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> list[Tensor]:
         """Mask probabilities (D, 28, 28) float32 inside each image's boxes for the given classes."""
         logits = self.mask_head.of_class(self.pool(levels, boxes, self.config.mask_size), torch.cat(list(labels)))
         return list(logits.float().sigmoid().split([len(b) for b in boxes]))
 
-    def pool(self, levels: Sequence[Tensor], boxes: Sequence[Tensor], size: int) -> Tensor:
-        """Regions (sum K, channels, size, size) of every image's (K, 4) boxes."""
+    def pool(self, levels: Levels, boxes: Sequence[Tensor], size: int) -> Tensor:
+        """Regions (sum K, channels, size, size) of every image's (K, 4) boxes; cells that are not known read as zero."""
         together = torch.cat(list(boxes))
         if len(together) == 0:
-            return levels[0].new_zeros(0, levels[0].shape[1], size, size)
+            like = levels.rows if isinstance(levels, SparseLevels) else levels[0]
+            return like.new_zeros(0, like.shape[1], size, size)
         index = torch.cat([torch.full((len(b),), i, device=b.device) for i, b in enumerate(boxes)])
         if self.config.samples == 0:
             return pool_adaptive(levels, together, index, size)

@@ -9,11 +9,14 @@
 
 """Feature pyramid network with mmdet's names: four backbone maps to five levels of equal channels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from tasktp_ros.vision.cells import Cells, Levels, SparseLevels, cells_of, with_zero_row
 
 
 class FeaturePyramid(nn.Module):
@@ -25,14 +28,67 @@ class FeaturePyramid(nn.Module):
         self.lateral_convs = nn.ModuleList(ConvModule(dim, channels, 1) for _ in range(4))
         self.fpn_convs = nn.ModuleList(ConvModule(channels, channels, 3) for _ in range(4))
 
-    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps (B, dim, H/s, W/s), s = 4 .. 32, to levels (B, channels, H/s, W/s), s = 4 .. 64."""
+    def forward(self, maps: Levels) -> Levels:
+        """Maps (B, dim, H/s, W/s), s = 4 .. 32, to levels (B, channels, H/s, W/s), s = 4 .. 64; some cells to the same cells."""
+        return self.on_cells(maps) if isinstance(maps, SparseLevels) else self.on_maps(maps)
+
+    def on_cells(self, maps: SparseLevels) -> SparseLevels:
+        """As :meth:`on_maps`, for some cells; of the fifth level those whose pixel of the fourth is one of them."""
+        cells = maps.cells
+        laterals = [
+            F.linear(rows, conv.weight.flatten(1), conv.bias)
+            for conv, rows in zip(convs_of(self.lateral_convs), cells.split(maps.rows), strict=True)
+        ]
+        for upper in range(len(laterals) - 1, 0, -1):
+            above = with_zero_row(laterals[upper]).index_select(0, cells.rows_under(upper - 1))
+            laterals[upper - 1] = laterals[upper - 1] + above
+        smooth = cells.convolve(torch.cat(laterals), list(convs_of(self.fpn_convs)))
+        every, source = with_every_second_pixel(cells)
+        return SparseLevels(torch.cat((smooth, smooth.index_select(0, source))), every)
+
+    def on_maps(self, maps: Sequence[Tensor], active: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """Whole maps to whole levels.
+
+        Args:
+            active: per level of strides 4 to 64 the cells (B, h, w) bool that are worked on, others are zero: what
+                :meth:`on_cells` computes, for a batch. None = all.
+        """
         laterals = [conv(level) for conv, level in zip(self.lateral_convs, maps, strict=True)]
         for upper in range(len(laterals) - 1, 0, -1):
             size = laterals[upper - 1].shape[-2:]
+            laterals[upper] = only(laterals[upper], active, upper)
             laterals[upper - 1] = laterals[upper - 1] + F.interpolate(laterals[upper], size=size, mode="nearest")
-        levels = [conv(level) for conv, level in zip(self.fpn_convs, laterals, strict=True)]
+        laterals[0] = only(laterals[0], active, 0)
+        smooth = (conv(level) for conv, level in zip(self.fpn_convs, laterals, strict=True))
+        levels = [only(level, active, number) for number, level in enumerate(smooth)]
         return [*levels, F.max_pool2d(levels[-1], 1, stride=2)]
+
+
+def only(level: Tensor, active: Sequence[Tensor] | None, number: int) -> Tensor:
+    """A level (B, C, h, w) that is zero outside the cells `active[number]` (B, h, w) bool; as it is without `active`."""
+    return level if active is None else level * active[number][:, None]
+
+
+def with_every_second_pixel(cells: Cells) -> tuple[Cells, Tensor]:
+    """These cells and, of one more map that is every second pixel of the last, those that lie on them.
+
+    Returns:
+        Them, with the rows of the given cells first, and the rows (k,) int64 of the given cells that the others are.
+    """
+    height, width = cells.shapes[-1]
+    here = torch.zeros(sum(h * w for h, w in cells.shapes), dtype=torch.bool, device=cells.index.device)
+    here[cells.index] = True
+    coarser = here[-height * width :].view(height, width)[::2, ::2]
+    shapes = (*cells.shapes, (coarser.shape[0], coarser.shape[1]))
+    every = cells_of(torch.cat((here, coarser.flatten())), shapes)
+    place = every.of_map(len(shapes) - 1)
+    below = place // shapes[-1][1] * 2 * width + place % shapes[-1][1] * 2
+    return every, cells.row_of[cells.starts[-1][1] + below]
+
+
+def convs_of(modules: nn.ModuleList) -> Iterable[nn.Conv2d]:
+    """The convolutions inside a list of :class:`ConvModule`."""
+    return (cast(ConvModule, module).conv for module in modules)
 
 
 class ConvModule(nn.Module):

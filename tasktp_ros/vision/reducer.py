@@ -30,20 +30,9 @@ class NothingRelevant(Exception):
     """No token of any image matters to the task, so there is nothing to detect; raised only where it was asked for."""
 
 
-REACHES = ("blocks", "network", "frame")
-"""How far a task is followed. blocks: gates prune blocks alone, as published. network: extractors, injectors, pyramid, proposals
-and heads work around kept tokens as well. frame: as network, and a frame is left at the first gate that sees nothing of the task."""
-
-
-def check_reach(reach: str) -> str:
-    """`reach` if it is one of `REACHES`.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if reach not in REACHES:
-        raise ValueError(f"unknown reach {reach!r}; expected one of {', '.join(REACHES)}")
-    return reach
+def of_task(presence: Tensor, relevant: Tensor | None) -> Tensor:
+    """Presence logits (B, num_classes), -inf for categories outside the task set (num_classes,) or (B, num_classes) bool."""
+    return presence if relevant is None else presence.masked_fill(~relevant, float("-inf"))
 
 
 @dataclass
@@ -59,7 +48,7 @@ class ReductionState:
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
         entering: (B, N) bool, tokens that enter the first block; the others are pruned for the whole frame, as if every gate had
             pruned them. None = all. Methods without gates prune nothing and take no notice.
-        reach: one of `REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
+        reach: one of `reach.REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
         stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
             leave only where no token is kept.
         keep: per gated block (B, N) bool, filled while the blocks run.
@@ -68,7 +57,7 @@ class ReductionState:
         keep_logits: per gate (B, N, 2), without noise; which index means "keep" is the method's own. Of one image of which not all
             tokens enter, this, `scores` and `class_logits` hold rows of the K entering tokens only.
         masks: per gate (B, N) decision as it was applied to the blocks, with its gradient.
-        presence: per gate (B,) logit of "something of the task is on the image", by methods that estimate it.
+        presence: per gate (B, num_classes) logits of "this category is on the image", by methods that estimate it.
     """
 
     relevant: Tensor | None = None
@@ -100,6 +89,10 @@ class ReductionState:
         if self.reach == "blocks":
             return None
         return self.keep[-1] if self.keep else self.entering
+
+    def as_cells(self, batch: int) -> bool:
+        """Whether the maps of a batch of this size come as the cells around kept tokens: one image, and not in training."""
+        return self.around_kept and batch == 1 and not self.mask_only
 
     def decide(self, score: Tensor, kept: Tensor) -> Tensor:
         """The method's own decision `kept` (B, N) bool, or else the `forced_share` best scored, lower index first."""

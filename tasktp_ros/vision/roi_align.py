@@ -16,6 +16,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from tasktp_ros.vision.boxes import STRIDES
+from tasktp_ros.vision.cells import Levels, Shapes, SparseLevels, with_zero_row
 from tasktp_ros.vision.constants import constant
 from tasktp_ros.vision.sampling import linear_corners, sum_rows
 
@@ -29,18 +30,27 @@ def roi_levels(boxes: Tensor) -> Tensor:
     return (scale / FINEST_SCALE + 1e-6).log2().floor().clamp(0, len(ROI_STRIDES) - 1).long()
 
 
-def pool_adaptive(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+def pool_adaptive(levels: Levels, boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
     """RoIAlign with as many samples per bin as the box has pixels there (mmdet: sampling_ratio 0).
 
     Args:
-        levels: at least four maps (B, C, h, w), strides 4, 8, 16, 32.
+        levels: at least four maps (B, C, h, w), strides 4, 8, 16, 32; or some cells of those of one image.
         boxes: (K, 4) float32 xyxy px.
         image_index: (K,) int64 in [0, B).
         size: output height and width.
 
     Returns:
-        (K, C, size, size), dtype of the maps; float32 inside.
+        (K, C, size, size), dtype of the maps, channels last.
     """
+    known = levels.rows if isinstance(levels, SparseLevels) else levels[0]
+    if known.device.type == "cpu" and not known.requires_grad:
+        return _pool_rows(levels, boxes, image_index, size)
+    maps = levels.dense() if isinstance(levels, SparseLevels) else levels
+    return pool_adaptive_by_level(maps, boxes, image_index, size)
+
+
+def pool_adaptive_by_level(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+    """Slow twin of :func:`pool_adaptive`: torchvision's operator on each level, float32 inside; fast on a GPU."""
     rois = torch.cat((image_index[:, None].float(), boxes), dim=1)
     number = roi_levels(boxes)
     pooled = levels[0].new_zeros(len(boxes), levels[0].shape[1], size, size)
@@ -52,32 +62,98 @@ def pool_adaptive(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, 
     return pooled
 
 
-def pool_fixed(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int, samples: int) -> Tensor:
+def _pool_rows(levels: Levels, boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+    """:func:`pool_adaptive` by weighted sums of table rows: each pixel a bin reads is read once, whatever samples need it."""
+    table, row_of, shapes, batch = _table(levels)
+    number = roi_levels(boxes)
+    limits, starts = _geometry(shapes, batch, number, image_index)
+    scaled = boxes / constant(ROI_STRIDES, boxes.dtype, boxes.device)[number, None] - 0.5
+    corners, bins = scaled[:, :2], (scaled[:, 2:] - scaled[:, :2]) / size
+    samples = bins.ceil().clamp(min=0).long()
+    order = (samples[:, 0] * samples[:, 1].max().add(1) + samples[:, 1]).argsort()
+    kinds, counts = samples[order].unique_consecutive(dim=0, return_counts=True)
+    pooled = table.new_empty(len(boxes), size * size, table.shape[1])
+    for (across, down), members in zip(kinds.tolist(), order.split(counts.tolist()), strict=True):
+        columns, column_shares = _axis(corners[members, 0], bins[members, 0], limits[members, 0], across, size)
+        lines, line_shares = _axis(corners[members, 1], bins[members, 1], limits[members, 1], down, size)
+        lines = lines * limits[members, 0, None, None] + starts[members, None, None]
+        rows = _outer(lines, columns, size, torch.add).long()
+        rows = rows if row_of is None else row_of.index_select(0, rows.flatten()).view_as(rows)
+        part = sum_rows(table, rows, _outer(line_shares, column_shares, size, torch.mul))
+        pooled[members] = part.view(len(members), size * size, -1)
+    return pooled.view(len(boxes), size, size, -1).permute(0, 3, 1, 2)
+
+
+def _axis(corner: Tensor, bin_size: Tensor, limit: Tensor, samples: int, size: int) -> tuple[Tensor, Tensor]:
+    """What the bins of some boxes read along one axis, at `samples` points per bin.
+
+    Args:
+        corner, bin_size, limit: (K,) float px of the level: where the box begins, a bin's side, the map's side.
+
+    Returns:
+        pixels: (K, size, samples + 1) float, whole numbers in [0, limit).
+        shares: likewise, which sum to one where no point lies outside the map.
+    """
+    steps = torch.arange(size, device=corner.device)[:, None] + (
+        torch.arange(samples, device=corner.device) + 0.5
+    ) / max(samples, 1)
+    points = corner[:, None, None] + bin_size[:, None, None] * steps
+    last = (limit - 1)[:, None, None]
+    inside = (points >= -1) & (points <= last + 1)
+    points = points.clamp(min=0).minimum(last)
+    first = points[..., :1].floor() if samples else points.new_zeros(len(corner), size, 1)
+    pixels = first + torch.arange(samples + 1, device=corner.device)
+    shares = (1 - (points[..., None] - pixels[..., None, :]).abs()).clamp(min=0) * inside[..., None]
+    return pixels.minimum(last), shares.sum(2) / max(samples, 1)
+
+
+def pool_fixed(levels: Levels, boxes: Tensor, image_index: Tensor, size: int, samples: int) -> Tensor:
     """RoIAlign with `samples` x `samples` points per bin, all boxes and levels in one pass.
 
     Arguments and result as :func:`pool_adaptive`. Equal to torchvision's `roi_align(sampling_ratio=samples,
     aligned=True)` on each box's level, also for points up to one pixel outside the map (they read its border).
     """
-    shapes = [level.shape[-2:] for level in levels[:4]]
-    batch, channels = levels[0].shape[:2]
-    table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in levels[:4]])
+    table, row_of, shapes, batch = _table(levels)
     number = roi_levels(boxes)
-    sizes = tuple((width, height) for height, width in shapes)
-    map_sizes = constant(sizes, boxes.dtype, boxes.device)[number]
+    map_sizes, start = _geometry(shapes, batch, number, image_index)
     scaled = boxes / constant(ROI_STRIDES, boxes.dtype, boxes.device)[number, None] - 0.5
     steps = (torch.arange(size * samples, device=boxes.device, dtype=boxes.dtype) + 0.5) / (size * samples)
     points = scaled[:, :2, None] + (scaled[:, 2:] - scaled[:, :2])[..., None] * steps
     limits = map_sizes[..., None]
     index, share = linear_corners(torch.minimum(points.clamp(min=0), limits - 1), limits)
     share = share * ((points >= -1) & (points <= limits))[..., None] / samples
-    starts = tuple(batch * sum(width * height for width, height in sizes[:level]) for level in range(4))
-    start = constant(starts, boxes.dtype, boxes.device)[number] + image_index.to(boxes.dtype) * map_sizes.prod(dim=1)
     (columns, lines), (column_share, line_share) = index.unbind(1), share.unbind(1)
     lines = lines * map_sizes[:, 0, None, None] + start[:, None, None]
     rows = _outer(lines, columns, size, torch.add).long()
+    rows = rows if row_of is None else row_of.index_select(0, rows.flatten()).view_as(rows)
     weights = _outer(line_share, column_share, size, torch.mul)
     pooled = sum_rows(table, rows, weights)
-    return pooled.view(len(boxes), size, size, channels).permute(0, 3, 1, 2)
+    return pooled.view(len(boxes), size, size, -1).permute(0, 3, 1, 2)
+
+
+def _table(levels: Levels) -> tuple[Tensor, Tensor | None, Shapes, int]:
+    """Pixels of all levels as rows, and what says where they are.
+
+    Returns:
+        table: (R, C).
+        row_of: (sum h * w,) int64, the row of each pixel; None = they lie level by level, image by image, row-major.
+        shapes: (height, width) of four levels.
+        batch: number of images.
+    """
+    if isinstance(levels, SparseLevels):
+        return with_zero_row(levels.rows), levels.cells.row_of, levels.cells.shapes[:4], 1
+    batch, channels = levels[0].shape[:2]
+    shapes = tuple((level.shape[2], level.shape[3]) for level in levels[:4])
+    return torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in levels[:4]]), None, shapes, batch
+
+
+def _geometry(shapes: Shapes, batch: int, number: Tensor, image_index: Tensor) -> tuple[Tensor, Tensor]:
+    """Per box (K, 2) float width and height of its map, and (K,) float the number of pixels before that map."""
+    sizes = tuple((float(width), float(height)) for height, width in shapes)
+    starts = tuple(batch * sum(width * height for width, height in sizes[:level]) for level in range(len(sizes)))
+    map_sizes = constant(sizes, torch.float32, number.device)[number]
+    start = constant(starts, torch.float32, number.device)[number]
+    return map_sizes, start + image_index * map_sizes.prod(dim=1)
 
 
 def _outer(lines: Tensor, columns: Tensor, size: int, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -20,12 +20,13 @@ from tasktp_ros.vision.proposals import ProposalConfig
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """A network's widths; what is not here is the same for all sizes (12 blocks, patch 16, four interactions).
+    """A network's widths; what is not here is the same for all sizes (12 blocks, patch 16).
 
     Attributes:
         dim, heads: token channels and attention heads.
-        deformable_heads: heads of the adapter's deformable attention.
-        stem_width: channels of the spatial prior's stem.
+        deformable_heads: heads of the adapter's deformable attention; 0 = no adapter, tokens come from a convolutional stem.
+        stem_width: channels of the spatial prior's or the token stem's first convolution.
+        presence: gates also learn whether anything of the task is on the image.
         pyramid_channels: channels of the feature pyramid and the heads' regions.
         input_size: how images are resized.
     """
@@ -34,6 +35,7 @@ class DetectorConfig:
     heads: int
     deformable_heads: int = 6
     stem_width: int = 64
+    presence: bool = False
     pyramid_channels: int = 256
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     regions: RoIConfig = field(default_factory=RoIConfig)
@@ -41,14 +43,15 @@ class DetectorConfig:
 
 
 def nano() -> DetectorConfig:
-    """For two CPU cores: under 6 M parameters; 128 is the widest multiple of 32 that stays there (docs/measured.md)."""
+    """For one CPU core: most of what it computes lies behind a gate (docs/performance.md has what it was chosen from)."""
     return DetectorConfig(
-        dim=128,
-        heads=4,
-        deformable_heads=4,
-        stem_width=32,
+        dim=160,
+        heads=5,
+        deformable_heads=0,
+        stem_width=16,
+        presence=True,
         pyramid_channels=96,
-        proposals=ProposalConfig(per_level=100, total=64),
+        proposals=ProposalConfig(per_level=100, total=48, finest=8, anchor_scale=4.0),
         regions=RoIConfig(box_hidden=256, mask_channels=64, mask_convs=2, samples=2),
         input_size=InputSize(short=240, long=320),
     )

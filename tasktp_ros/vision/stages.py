@@ -21,6 +21,7 @@ from typing import Protocol
 
 STAGES = (
     "preprocess",
+    "stem",
     "spatial_prior",
     "injector",
     "gates",

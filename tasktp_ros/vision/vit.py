@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasktp_ros.vision.attention import attend_fused, fastest_attention
+
 
 class PatchEmbed(nn.Module):
     """16x16 patches to tokens: (B, 3, H, W) -> (B, H/16 * W/16, C), row-major."""
@@ -60,8 +62,10 @@ def attend(packed: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
     mask = None if key_mask is None else key_mask[:, None, None, :]
     if packed.requires_grad and packed.device.type == "cpu":
         mixed = _attend_step_by_step(query, key, value, mask)
+    elif packed.device.type == "cpu":
+        mixed = fastest_attention(length, heads, query.shape[-1], query.dtype)(query, key, value, mask)
     else:
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = attend_fused(query, key, value, mask)
     return mixed.transpose(1, 2).reshape(batch, length, channels // 3)
 
 

@@ -25,7 +25,9 @@ from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import evenly
 from tasktp_ros.evaluation.subsets import draw_subsets, wrong_set
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
+from tasktp_ros.runtime.models import open_model
 from tasktp_ros.tasks.vocabulary import ROOMS
+from tasktp_ros.vision.reach import REACHES
 
 
 @pytest.fixture(scope="module")
@@ -231,21 +233,42 @@ def test_a_model_written_anew_makes_old_passes_worthless(models, tiny_set, tmp_p
     assert accuracy.stamped(job).name != job.name
 
 
-def test_a_pass_is_run_with_the_early_stop_and_the_extractors_it_names(models, tiny_set):
+def test_a_pass_follows_the_task_as_far_as_its_job_says(models, tiny_set):
     job = accuracy.Job(str(models["tasktp"]), str(tiny_set), "val", 2, categories=("cup",), threshold=0.01)
-    plain = accuracy.run_job(job)
-    stopped = accuracy.run_job(replace(job, early_stop=0.999))
-    sparse = accuracy.run_job(replace(job, sparse_extractors=True))
-    assert all(max(image["kept"]) > 0 for image in plain["images"])
-    assert all(max(image["kept"]) == 0 for image in stopped["images"]) and not stopped["detections"]
-    assert [image["kept"][0] for image in sparse["images"]] == [image["kept"][0] for image in plain["images"]]
-    assert stopped["gflops"] < plain["gflops"]
-    nothing_kept = replace(job, threshold=0.999)
-    assert (
-        accuracy.run_job(replace(nothing_kept, sparse_extractors=True))["gflops"]
-        < accuracy.run_job(nothing_kept)["gflops"]
-    )
-    assert len({replace(job, early_stop=0.2).name, replace(job, sparse_extractors=True).name, job.name}) == 3
+    jobs = {reach: replace(job, reach=reach) for reach in REACHES}
+    first_gate = [[image["kept"][0] for image in accuracy.run_job(one)["images"]] for one in jobs.values()]
+    assert min(first_gate[0]) > 0 and first_gate[0] == first_gate[1] == first_gate[2]
+    nothing_kept = {reach: accuracy.run_job(replace(one, threshold=0.999)) for reach, one in jobs.items()}
+    assert all(max(image["kept"]) == 0 for result in nothing_kept.values() for image in result["images"])
+    assert not nothing_kept["frame"]["detections"]
+    assert nothing_kept["frame"]["gflops"] < nothing_kept["network"]["gflops"] < nothing_kept["blocks"]["gflops"]
+    assert len({one.name for one in jobs.values()}) == 3
+
+
+def test_the_reach_of_an_evaluation_is_the_cards_unless_named_and_stands_in_the_report(
+    models, tiny_set, tmp_path, capsys
+):
+    model = tmp_path / "far.safetensors"
+    network, card = open_model(models["tasktp"])
+    save_model(model, network, replace(card, reach="network"))
+    words = [
+        "eval",
+        "--model",
+        str(model),
+        "--data",
+        str(tiny_set),
+        "--subsets",
+        "all",
+        "--images",
+        "1",
+        "--workers",
+        "1",
+        "--json",
+    ]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["setting"]["reach"] == "network"
+    assert main([*words, "--reach", "frame"]) == 0
+    assert json.loads(capsys.readouterr().out)["setting"]["reach"] == "frame"
 
 
 def ended_from_outside(job, folder):
@@ -263,9 +286,8 @@ def test_a_worker_that_is_killed_ends_the_evaluation_instead_of_hanging_it(tiny_
     ("options", "complaint"),
     [
         (["--sweep", "0.3"], "need gates"),
-        (["--sparse-extractors"], "need gates"),
-        (["--early-stop", "0.1"], "need gates"),
-        (["--early-stop", "-1"], "between 0 and 1"),
+        (["--reach", "frame"], "need gates"),
+        (["--reach", "far"], "--reach must be one of blocks, network, frame, got 'far'"),
         (["--output", "."], "is a folder"),
         (["--parts", __file__], "cannot write to"),
         (["--subsets", "few"], "--subsets must be numbers or all"),

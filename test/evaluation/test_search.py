@@ -190,29 +190,28 @@ def test_the_command_searches_keeps_parts_and_says_what_was_set_aside(walks, tmp
         return original(self, turns, methods, scan, wanted)
 
     monkeypatch.setattr(measure.Measurement, "_scan", broken)
-    assert command.main(search(walks, "--early-stop", "--output", str(output))) == 130
+    assert command.main(search(walks, "--output", str(output))) == 130
     assert not output.exists()
     queries = tmp_path / "queries.json"
-    assert command.main(search(walks, "--early-stop", "--output", str(output), "--write-queries", str(queries))) == 0
+    assert command.main(search(walks, "--output", str(output), "--write-queries", str(queries))) == 0
     assert searched == ["scene0001_00", "scene0002_00", "scene0002_00"], "the scan that was finished is not run again"
     assert "2 searches (seed 0)" in capsys.readouterr().out
     report = json.loads(output.read_text())
     assert report["set_aside"] == {"scene0003_00": "it has 12 frames, fewer than 270"}
-    assert list(report["methods"]) == ["nano-untrained", "nano-untrained, early stop"]
-    row = report["seeds"]["0"]["verified"]["nano-untrained"]
+    assert list(report["methods"]) == ["nano-untrained, as published", "nano-untrained, all the way"]
+    row = report["seeds"]["0"]["verified"]["nano-untrained, as published"]
     assert row["runs"] == 8 and row["success_rate"] == 0.0 and row["milliseconds"] > 0
     assert report["seeds"]["0"]["oracle_runs"] == 4
     assert not list(tmp_path.glob("search.json.parts"))
     assert command.main(search(walks, "--queries", str(queries), "--json", "--plot", str(tmp_path / "plot.png"))) == 0
-    assert json.loads(capsys.readouterr().out)["seeds"]["1"]["verified"]["nano-untrained"]["runs"] == 8
-    more = ("--queries", str(queries), "--json", "--early-stop", "0.2", "--sparse-extractors")
+    assert json.loads(capsys.readouterr().out)["seeds"]["1"]["verified"]["nano-untrained, all the way"]["runs"] == 8
+    more = ("--queries", str(queries), "--json", "--reach", "network", "frame", "network")
     assert command.main(search(walks, *more)) == 0
-    asked = {
-        label.removeprefix("nano-untrained"): (method["early_stop"], method["sparse_extractors"])
-        for label, method in json.loads(capsys.readouterr().out)["methods"].items()
+    methods = json.loads(capsys.readouterr().out)["methods"]
+    assert {label: method["reach"] for label, method in methods.items()} == {
+        "nano-untrained, whole network": "network",
+        "nano-untrained, all the way": "frame",
     }
-    assert asked == {"": (None, False), ", sparse extractors": (None, True), ", early stop": (0.2, False),
-                     ", sparse extractors, early stop": (0.2, True)}  # fmt: skip
     assert (tmp_path / "plot.png").stat().st_size > 1000
 
 
@@ -252,14 +251,13 @@ def test_a_recording_without_labels_is_timed_and_nothing_else_is_said_of_it(tmp_
         "--times",
         "cup",
         "chair",
-        "--early-stop",
     ]
     assert command.main([*asked, "--output", str(output)]) == 0
     assert "3 images" in capsys.readouterr().out, "5 images a second, one per three seconds"
     rows = json.loads(output.read_text())["rows"]
-    assert list(rows) == ["nano-untrained", "nano-untrained, early stop"]
+    assert list(rows) == ["nano-untrained, as published", "nano-untrained, all the way"]
     assert all(row["milliseconds_per_run"] > 0 for row in rows.values())
-    assert command.main([*asked[:-3], "unicorn"]) == 2
+    assert command.main([*asked[:-2], "unicorn"]) == 2
     assert "unicorn" in capsys.readouterr().err
     (folder / "empty").mkdir()
     assert command.main(["search", str(folder / "empty"), *asked[2:]]) == 2
@@ -267,11 +265,20 @@ def test_a_recording_without_labels_is_timed_and_nothing_else_is_said_of_it(tmp_
 
 def test_bad_options_are_one_sentence(walks, tmp_path, capsys):
     assert command.main(search(walks, "--count", "0")) == 2
-    assert command.main(search(walks, "--early-stop", "1.5")) == 2
+    assert command.main(search(walks, "--reach", "blocks", "far")) == 2
     assert command.main(["search", str(tmp_path / "none"), "--model", "nano-untrained"]) == 2
     write_queries(tmp_path / "rooms.json", "rooms", {})
     assert command.main(search(walks, "--queries", str(tmp_path / "rooms.json"))) == 2
     write_queries(tmp_path / "else.json", "coco", {0: [Query("scene0009_00", "chair", 4, (1,))]})
     assert command.main(search(walks, "--queries", str(tmp_path / "else.json"))) == 2
     errors = capsys.readouterr().err
-    assert all(said in errors for said in ("--count", "--early-stop", "label table", "'rooms'", "scene0009_00"))
+    assert all(
+        said in errors
+        for said in (
+            "--count",
+            "--reach must be one of blocks, network, frame, got 'far'",
+            "label table",
+            "'rooms'",
+            "scene0009_00",
+        )
+    )

@@ -139,7 +139,7 @@ def test_boxes_of_instances_are_read_from_their_pictures(tmp_path):
 
 
 def test_a_walk_is_measured_once_and_kept(tmp_path, monkeypatch):
-    scan, settings = make_scan(tmp_path, 40), Settings("nano-untrained", frames=40, categories=1)
+    scan, settings = make_scan(tmp_path, 40), Settings("rooms-nano", frames=40, categories=1)
     methods = (Method("alone"), Method("stream", StreamSettings(), known_motion=True))
     (walk,) = measure_walks([scan], CHAIRS, settings, tmp_path / "parts", methods)
     assert set(walk.results) == {

@@ -32,12 +32,13 @@ class FakeDetector:
 
     vocabulary, vocabulary_name = COCO, "coco"
     trained, method, device, precision = False, "fake", "cpu", "float32"
+    card = SimpleNamespace(reach="network")
 
     def __init__(self, model: str) -> None:
         self.name = model
         self.label = f"{model} (untrained)"
         self.score_threshold, self.max_detections = 0.5, 100
-        self.early_stop: float | None = None
+        self.reach = ""
         self.arrivals: list[tuple[Any, float]] = []  # keeps the streams alive, so that no two are one
         self.task = Task()
 
@@ -71,8 +72,7 @@ class FakeDetector:
             time.sleep(0.1)
         height, width = image.shape[:2]
         task = self.task
-        blind = self.score_threshold > 0.9 or (self.early_stop or 0.0) > 0.9
-        names = [] if blind else list(task.categories or ())[: self.max_detections]
+        names = [] if self.score_threshold > 0.9 else list(task.categories or ())[: self.max_detections]
         count = len(names)
         return SimpleNamespace(
             boxes=np.tile(np.float32([1, 2, width - 3, height - 4]), (count, 1)),
@@ -83,6 +83,7 @@ class FakeDetector:
             token_masks=np.ones((2, 2, 2), bool),
             timings={"detect": 1.0, "total": 1.0},
             task=task,
+            reach=self.reach,
             instance_map=lambda: np.full((height, width), count, np.uint16),
             token_mask_image=lambda: np.full((height, width), 191, np.uint8),
             masks=np.ones((count, height, width), bool),

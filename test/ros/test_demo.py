@@ -98,7 +98,16 @@ def gone(pids: dict[str, int]) -> bool:
 
 def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp_path):
     status, out, errors = demo(
-        "--source", folder, "--output", tmp_path / "out", "--results", tmp_path / "r.json", "--model", "nano-untrained"
+        "--source",
+        folder,
+        "--output",
+        tmp_path / "out",
+        "--results",
+        tmp_path / "r.json",
+        "--model",
+        "nano-untrained",
+        "--reach",
+        "network",
     ).finish()
     assert status == 0, errors
     report = json.loads((tmp_path / "r.json").read_text())
@@ -106,7 +115,7 @@ def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp
     assert report["player"]["lost"] == 0
     assert report["player"]["order_kept"]
     assert report["player"]["headers_equal"]
-    assert report["untrained"]
+    assert report["untrained"] and report["reach"] == "network"
     tasks = {task["id"]: task for task in report["tasks"]}
     assert list(tasks) == ["make_coffee", "find_chair", "look_around"]
     assert [task["frames"] for task in tasks.values()] == [FRAMES // 3] * 3, "goals change between two frames"

@@ -72,7 +72,7 @@ OURS = {
     "TaskCategories": "stamp:builtin_interfaces/Time task_id:string vocabulary:string names:sequence<string> "
     "prune_threshold:float revision:uint64",
     "PruningStats": "header:std_msgs/Header camera:string model:string task_id:string task_revision:uint64 "
-    "categories:sequence<string> prune_threshold:float total_tokens:uint32 kept_tokens:sequence<uint32> "
+    "categories:sequence<string> prune_threshold:float reach:string total_tokens:uint32 kept_tokens:sequence<uint32> "
     "stage_names:sequence<string> stage_milliseconds:sequence<float> detect_milliseconds:float "
     "latency_milliseconds:float frames:uint64 dropped_frames:uint64",
 }

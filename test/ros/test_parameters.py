@@ -69,8 +69,7 @@ def test_a_copy_of_the_documented_file_reaches_a_node_in_any_namespace(
         ({"prune_threshold": 0.0}, "greater than 0 and less than 1"),
         ({"prune_threshold": 1.0}, "greater than 0 and less than 1"),
         ({"prune_threshold": math.nan}, "prune_threshold"),
-        ({"early_stop": math.nan}, "early_stop"),
-        ({"early_stop": 1.5}, "early_stop"),
+        ({"reach": "far"}, "reach must be one of blocks, network, frame, or empty for the model's own, not 'far'"),
         ({"max_detections": 0}, "max_detections"),
         ({"categories": ["cup", "unicorn"]}, "unknown categories 'unicorn'"),
         ({"enabled_cameras": ["left"]}, "names 'left'; the cameras are image"),
@@ -159,12 +158,13 @@ def test_thresholds_and_task_change_from_the_next_frame_on(robot: Robot, fake: N
         assert names() == ["cup"]
         assert robot.set(max_detections=100, score_threshold=0.95) == ""
         assert names() == []
-        assert robot.set(score_threshold=0.5, early_stop=0.95) == ""
-        assert names() == []
-        assert robot.set(early_stop=0.0, sparse_extractors=True, prune_threshold=0.25) == ""
+        assert robot.set(score_threshold=0.5, reach="frame", prune_threshold=0.25) == ""
         assert names() == ["cup", "sink"]
         told = statistics.until(lambda one: one.prune_threshold == 0.25, "the new prune threshold")
-        assert list(told.categories) == ["cup", "sink"]
+        assert list(told.categories) == ["cup", "sink"] and told.reach == "frame"
+        assert robot.set(reach="") == ""
+        assert names() == ["cup", "sink"]
+        statistics.until(lambda one: one.reach == "network", "the model's own reach")
         assert robot.set(categories=[""], prune_threshold=0.5) == ""
         assert names() == []
     detections.close()

@@ -132,9 +132,9 @@ def test_a_card_that_does_not_fit(good, tmp_path, change, sentence):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite(good, tmp_path, value):
     def spoil(tensors):
-        tensors["neck.fpn_convs.2.conv.weight"][3, 1, 0, 0] = value
+        tensors["neck.convs.2.conv.weight"][3, 1, 0, 0] = value
 
-    with pytest.raises(ModelError, match=r"neck.fpn_convs.2.conv.weight holds values that are not finite"):
+    with pytest.raises(ModelError, match=r"neck.convs.2.conv.weight holds values that are not finite"):
         load_model(rewritten(good, tmp_path, change_tensors=spoil))
 
 

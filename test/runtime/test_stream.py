@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasktp_ros import TaskDetector
@@ -51,12 +51,14 @@ def started(**settings) -> TokenStream:
 # Refresh
 
 
+@settings(deadline=None)
 @given(grids, st.integers(1, 16), st.integers(1, 4), st.integers(0, 100))
 def test_every_token_has_one_turn_in_each_cycle(grid, cycle, block, number):
     turns = [frames_until_due(grid, number * cycle + i, cycle, block) == 0 for i in range(cycle)]
     assert (np.sum(turns, axis=0) == 1).all()
 
 
+@settings(deadline=None)
 @given(grids, st.integers(1, 12), st.integers(1, 3), st.integers(0, 50))
 def test_what_is_due_comes_when_it_was_said_to(grid, cycle, block, turn):
     due = frames_until_due(grid, turn, cycle, block)
@@ -76,6 +78,7 @@ def test_a_refresh_is_spread_over_the_image(cycle, block):
     assert max(shares) <= 1.6 / cycle and min(shares) >= 0.5 / cycle
 
 
+@settings(deadline=None)
 @given(st.integers(0, 240), st.integers(0, 5))
 def test_filling_up_adds_what_is_due_next(count, seed):
     random = np.random.default_rng(seed)

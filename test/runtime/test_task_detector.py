@@ -11,6 +11,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,47 +166,63 @@ def test_a_class_task_finds_only_its_class_among_what_all_find_without_gates():
     np.testing.assert_allclose(one.boxes, everything.boxes[wanted], atol=1e-2)
 
 
-def test_an_early_stop_skips_what_follows_an_empty_gate_and_changes_nothing_else():
+def test_reach_frame_skips_what_follows_an_empty_gate_and_equals_network_elsewhere():
     detector = TaskDetector.load("nano-untrained", device="cpu", precision="float32")
     image = picture()
     detector.set_task(None)
-    plain = detector.detect(image)
-    detector.early_stop = 1e-6
-    stopping = detector.detect(image)
-    assert min(plain.kept_tokens) > 0 and plain.names
-    np.testing.assert_array_equal(stopping.boxes, plain.boxes)
-    np.testing.assert_array_equal(stopping.token_masks, plain.token_masks)
+    detector.reach = "network"
+    network = detector.detect(image)
+    detector.reach = "frame"
+    frame = detector.detect(image)
+    assert min(network.kept_tokens) > 0 and network.names
+    assert (network.reach, frame.reach) == ("network", "frame")
+    assert same(frame, network)
     detector.set_task(["cup"], threshold=1 - 1e-12)
     empty = detector.detect(image)
     assert len(empty) == 0 and empty.masks.shape == (0, *image.shape[:2]) and empty.boxes.shape == (0, 4)
     assert empty.kept == (0.0,) * 9, "the blocks that were never reached ran no token"
     assert "gates" in empty.timings and not {"pyramid", "proposals", "box_head"} & set(empty.timings)
-    detector.early_stop = None
+    detector.reach = "blocks"
     assert "box_head" in detector.detect(image).timings, "the published method goes on"
 
 
-def test_an_early_stop_takes_a_task_for_absent_of_which_hardly_a_token_is():
-    detector = TaskDetector.load("nano-untrained", device="cpu", precision="float32")
-    image = picture()
+def test_reach_blocks_is_the_default_of_a_model_that_was_trained_for_nothing_else(detector):
+    assert detector.card.reach == "blocks" and detector.reach == "blocks"
+    assert detector.detect(picture()).reach == "blocks"
+
+
+def test_reach_begins_as_the_card_says_and_takes_no_other_words():
+    network, card = untrained_nano()
+    detector = TaskDetector(network, replace(card, reach="frame"), torch.device("cpu"), torch.float32)
+    assert detector.reach == "frame"
+    with pytest.raises(ValueError, match="unknown reach 'far'; expected one of blocks, network, frame"):
+        detector.reach = "far"
+    assert detector.reach == "frame"
+
+
+def test_reach_frame_leaves_where_presence_is_below_what_the_card_says():
+    network, card = untrained_nano()
+    card = replace(card, reach="frame", stop_below=(0.0, 1.0))
+    detector = TaskDetector(network, card, torch.device("cpu"), torch.float32)
     detector.set_task(["cup"], threshold=1e-9)
-    detector.early_stop = 1e-9
-    assert min(detector.detect(image).kept_tokens) > 0
-    detector.early_stop = 0.999
-    stopped = detector.detect(image)
-    assert len(stopped) == 0 and stopped.kept == (0.0,) * 9
+    stopped = detector.detect(picture())
+    assert len(stopped) == 0 and stopped.kept == (1.0,) * 3 + (0.0,) * 6, "by the second gate"
+    assert len(stopped.presence) == 2 and all(0 < share < 1 for share in stopped.presence)
+    detector.reach = "network"
+    assert detector.detect(picture()).kept == (1.0,) * 9
 
 
-def test_sparse_extractors_change_nothing_where_all_tokens_are_kept_and_little_else():
+def test_reach_network_changes_nothing_where_all_tokens_are_kept():
     detector = TaskDetector.load("nano-untrained", device="cpu", precision="float32")
     image = picture()
     detector.set_task(None, threshold=1e-9)
     plain = detector.detect(image)
-    detector.sparse_extractors = True
-    sparse = detector.detect(image)
-    assert plain.kept == (1.0,) * 9 and plain.names == sparse.names
-    np.testing.assert_allclose(sparse.boxes, plain.boxes, atol=1e-2)
+    detector.reach = "network"
+    narrowed = detector.detect(image)
+    assert plain.kept == (1.0,) * 9 and plain.names == narrowed.names
+    np.testing.assert_allclose(narrowed.boxes, plain.boxes, atol=1e-2)
     detector.forced_share = 0.1
-    assert "extractor" in detector.detect(image).timings
+    assert "mask_head" in detector.detect(image).timings
 
 
 def test_tasks_may_change_from_another_thread(detector):

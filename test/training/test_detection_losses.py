@@ -106,10 +106,32 @@ def test_perfect_proposals_cost_nothing():
         part = matched[start : start + height * width * 3]
         scores[level] = torch.where(part >= 0, 30.0, -30.0).view(1, height, width, 3).permute(0, 3, 1, 2)
         start += height * width * 3
-    losses = proposal_losses(scores, deltas, [Targets(truth, NOTHING)], 256)
+    losses = proposal_losses(everything, scores, deltas, [Targets(truth, NOTHING)], 256)
     assert losses["loss_rpn_cls"] < 1e-6 and losses["loss_rpn_bbox"] < 1e-4
-    wrong = proposal_losses([-s for s in scores], deltas, [Targets(truth, NOTHING)], 256)
+    wrong = proposal_losses(everything, [-s for s in scores], deltas, [Targets(truth, NOTHING)], 256)
     assert wrong["loss_rpn_cls"] > 10
+
+
+def test_what_is_never_computed_teaches_nothing():
+    """Anchors of cells and regions around tokens that the network does not work on."""
+    truth = truth_of([[8, 8, 40, 40]], [0])
+    shapes = [(64 // s, 64 // s) for s in STRIDES]
+    anchors = torch.cat(
+        [grid_anchors(*shape, s, torch.device("cpu")) for s, shape in zip(STRIDES, shapes, strict=True)]
+    )
+    scores = [torch.zeros(1, 3, *shape, requires_grad=True) for shape in shapes]
+    deltas = [torch.zeros(1, 12, *shape) for shape in shapes]
+    active = torch.zeros(1, len(anchors), dtype=torch.bool)
+    active[0, : 3 * 16 * 8] = True  # the upper half of the finest level
+    proposal_losses(anchors, scores, deltas, [Targets(truth, NOTHING)], 4096, active)["loss_rpn_cls"].backward()
+    assert scores[0].grad[:, :, :8].abs().sum() > 0 and scores[0].grad[:, :, 8:].abs().sum() == 0
+    assert all(level.grad is None or level.grad.abs().sum() == 0 for level in scores[1:])
+    tokens = torch.zeros(4, 4, dtype=torch.bool)
+    tokens[0, 0] = True
+    proposals = torch.tensor([[0.0, 0.0, 10.0, 10.0], [40.0, 40.0, 60.0, 60.0], [4.0, 4.0, 20.0, 20.0]])
+    drawn = draw_regions(proposals, Targets(truth, NOTHING), 16, 20, tokens)
+    assert len(drawn.objects) == 0, "the object's own box lies around another token"
+    assert sorted(drawn.boxes[:, 0].tolist()) == [0.0, 4.0]
 
 
 def test_regions_start_with_objects_and_their_own_boxes_are_among_them():

@@ -200,7 +200,7 @@ def test_norms_biases_and_embeddings_have_no_weight_decay():
 def test_drop_path_rises_over_the_blocks_and_is_off_in_evaluation(method):
     backbone = build_detector("nano", method, 3).backbone
     set_drop_path(backbone.blocks, 0.9)
-    tokens = torch.randn(64, 4, 128)
+    tokens = torch.randn(64, 4, 160)
     assert torch.equal(backbone.blocks[0](tokens), backbone.eval().blocks[0](tokens))
     evaluated = backbone.blocks[11](tokens)
     backbone.train()
@@ -220,7 +220,7 @@ def test_a_dense_model_starts_a_svit_one_and_keeps_its_numbers(tmp_path):
     save_model(path, dense, ModelCard("d", "nano", "dense", "rooms", ROOMS, True), dtype=torch.float32)
     svit = build_detector("nano", "svit", 20)
     start_from_model(svit, path)
-    tokens = torch.randn(1, 8, 128)
+    tokens = torch.randn(1, 8, 160)
     torch.testing.assert_close(svit.backbone.blocks[5](tokens), dense.backbone.blocks[5](tokens), atol=2e-4, rtol=0)
     with pytest.raises(ModelError, match="does not fit"):
         start_from_model(build_detector("nano", "tasktp", 80), path)

@@ -9,17 +9,21 @@
 
 """What must hold for every gated method: pruned tokens cost nothing, keep their value, and masks equal gathering."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tasktp_ros.reduction import REDUCERS, build_reducer
 from tasktp_ros.reduction.gated import run_kept, run_masked
-from tasktp_ros.reduction.tasktp import TaskGate, TaskTP, top_of_row
+from tasktp_ros.reduction.tasktp import PresenceHead, TaskGate, TaskTP, top_of_row
 from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.reducer import NothingRelevant
 from tasktp_ros.vision.vit import Block
 
 GATED = ["tasktp", "svit"]
+PRESENT = [("tasktp", False), ("svit", False), ("tasktp", True)]
 CLASSES = 6
 
 
@@ -32,12 +36,10 @@ def tokens(batch: int = 1, count: int = 40) -> Tensor:
     return torch.randn(batch, count, 32, generator=torch.Generator().manual_seed(1))
 
 
-def small_backbone(method: str) -> Backbone:
+def small_backbone(method: str, presence: bool = False) -> Backbone:
     """A backbone of 32 channels whose gates decide differently for different tokens."""
     torch.manual_seed(3)
-    reducer = (
-        TaskTP(32, CLASSES, presence=True) if method == "tasktp with presence" else build_reducer(method, 32, CLASSES)
-    )
+    reducer = TaskTP(32, CLASSES, presence=True) if presence else build_reducer(method, 32, CLASSES)
     backbone = Backbone(32, 4, 4, 8, reducer).eval()
     for name, module in backbone.reducer.published_modules().items():
         assert name in ("selectors", "selective_modules", "presence")
@@ -138,30 +140,33 @@ def entering(batch: int, share: float) -> Tensor:
     return torch.rand(batch, 48, generator=torch.Generator().manual_seed(9)) < share
 
 
-@pytest.mark.parametrize("method", [*GATED, "tasktp with presence"])
+@pytest.mark.parametrize(("method", "presence"), PRESENT)
 @pytest.mark.parametrize("reach", ["blocks", "network"])
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 1.0])
-def test_gates_that_see_entering_tokens_only_equal_gates_that_see_all(method, reach, share):
-    backbone = small_backbone(method)
+def test_gates_that_see_entering_tokens_only_equal_gates_that_see_all(method, presence, reach, share):
+    backbone = small_backbone(method, presence)
     image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(7))
-    fast_state, slow_state = backbone.reducer.begin(), backbone.reducer.begin()
-    for state in (fast_state, slow_state):
-        state.entering, state.reach = entering(1, share), reach
-    slow_state.mask_only = True
-    fast, slow = backbone.run(image, fast_state), backbone.run(image, slow_state)
-    assert all(torch.equal(a, b) for a, b in zip(fast_state.keep, slow_state.keep, strict=True))
-    assert not (torch.stack(fast_state.keep) & ~fast_state.entering).any(), "what did not enter never comes back"
-    assert torch.stack(fast_state.keep).any() or share == 0
-    assert len(fast_state.presence) == (3 if "presence" in method else 0)
-    for a, b in zip(fast_state.presence, slow_state.presence, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
-    for a, b in zip(fast, slow, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+    states, maps = [], []
+    for mask_only in (False, True):
+        state = backbone.reducer.begin()
+        state.entering, state.reach, state.mask_only = entering(1, share), reach, mask_only
+        with suppress(NothingRelevant):
+            maps.append(backbone.run(image, state))
+        states.append(state)
+    fast, slow = states
+    assert all(torch.equal(a, b) for a, b in zip(fast.keep, slow.keep, strict=True))
+    assert not (torch.stack(fast.keep) & ~entering(1, share)).any(), "what did not enter never comes back"
+    assert torch.stack(fast.keep).any() or share == 0
+    if share:
+        assert len(fast.presence) == 3 * presence
+        torch.testing.assert_close(fast.presence, slow.presence, atol=1e-4, rtol=1e-4)
+    if reach == "blocks":  # else they come as cells here and as maps there, which other tests compare
+        torch.testing.assert_close(*maps, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("method", [*GATED, "tasktp with presence"])
-def test_all_tokens_entering_changes_nothing(method):
-    backbone = small_backbone(method)
+@pytest.mark.parametrize(("method", "presence"), PRESENT)
+def test_all_tokens_entering_changes_nothing(method, presence):
+    backbone = small_backbone(method, presence)
     image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(7))
     without, state = backbone.reducer.begin(), backbone.reducer.begin()
     state.entering = entering(1, 1.0)
@@ -171,11 +176,11 @@ def test_all_tokens_entering_changes_nothing(method):
 
 
 def test_images_of_a_batch_enter_for_themselves():
-    backbone = small_backbone("tasktp with presence")
+    backbone = small_backbone("tasktp", presence=True)
     images = torch.randn(3, 3, 96, 128, generator=torch.Generator().manual_seed(7))
     state = backbone.reducer.begin()
     state.entering = entering(3, 0.5)
-    state.entering[1] = False
+    state.entering[1, 5:] = False
     together = backbone.run(images, state)
     for index in range(3):
         alone_state = backbone.reducer.begin()
@@ -236,25 +241,57 @@ def test_the_task_changes_what_is_kept_and_a_higher_threshold_keeps_less():
     assert shares[0] > shares[1] > shares[2]
 
 
-def test_an_early_stop_needs_three_tokens_of_the_task_in_some_image():
-    reducer = build_reducer("tasktp", 32, CLASSES)
-    logits = torch.zeros(2, 40, CLASSES + 1)
-    logits[..., CLASSES] = 9.0  # background
-    logits[1, :3, 2] = 12.0
-    of_two, of_four = torch.arange(CLASSES) == 2, torch.arange(CLASSES) == 4
-    state = reducer.begin(of_two)
-    state.class_logits, state.masks = [logits], [torch.ones(2, 40, dtype=torch.bool)]
-    assert not reducer.nothing_relevant(state, 0.5)
-    state.relevant = of_four
-    assert reducer.nothing_relevant(state, 0.5)
-    state.relevant = None
-    assert not reducer.nothing_relevant(state, 0.5), "everything is relevant"
-    state.relevant = of_two
-    logits[1, 0, 2] = 0.0
-    assert reducer.nothing_relevant(state, 0.5), "two tokens are not enough"
-    assert not reducer.nothing_relevant(state, 1e-5)
+def test_nothing_is_relevant_where_no_image_keeps_a_token_or_shows_the_task():
+    reducer = build_reducer("svit", 32, CLASSES)
+    state = reducer.begin()
     state.masks = [torch.zeros(2, 40, dtype=torch.bool)]
-    assert reducer.nothing_relevant(state, 1e-5), "nothing is kept"
+    assert reducer.nothing_relevant(state), "nothing is kept"
+    state.masks[0][1, 7] = True
+    assert not reducer.nothing_relevant(state)
+    state.stop_below = (0.3,)
+    assert not reducer.nothing_relevant(state), "a method that estimates no presence goes by its tokens alone"
+    state.presence = [torch.tensor([[0.29, 0.1], [0.2, 0.29]]).logit()]
+    assert reducer.nothing_relevant(state)
+    state.presence = [torch.tensor([[0.29, 0.1], [0.2, 0.31]]).logit()]
+    assert not reducer.nothing_relevant(state), "one image of the batch shows it"
+    state.relevant = torch.tensor([True, False])
+    assert reducer.nothing_relevant(state), "what it shows is not asked for"
+    state.presence.append(torch.full((2, 2), 0.01).logit())
+    assert not reducer.nothing_relevant(state), "of gates beyond the list nothing is asked"
+    state.stop_below = ()
+    state.presence = [torch.full((2, 2), -99.0)]
+    assert not reducer.nothing_relevant(state)
+
+
+@pytest.mark.parametrize(("reach", "gates"), [("blocks", 3), ("network", 3), ("frame", 2)])
+def test_only_reach_frame_leaves_at_the_first_gate_without_the_task(reach, gates):
+    backbone = small_backbone("tasktp", presence=True)
+    state = backbone.reducer.begin(threshold=1e-9)
+    state.reach, state.stop_below = reach, (0.0, 1.0, 1.0)
+    with suppress(NothingRelevant):
+        backbone.run(torch.randn(1, 3, 96, 128), state)
+    assert len(state.presence) == len(state.masks) == gates
+
+
+def test_presence_grows_with_the_tokens_that_seem_to_be_of_a_category():
+    torch.manual_seed(0)
+    head = PresenceHead(32, CLASSES)
+    tokens, logits = torch.randn(1, 40, 32), torch.zeros(1, 40, CLASSES + 1)
+    before = head(tokens, logits)
+    assert before.shape == (1, CLASSES) and before.dtype == torch.float32
+    logits[0, :10, 2] = 9.0
+    more = head(tokens, logits) - before
+    assert more[0, 2] > 0.5 and (more[0, [0, 1, 3]] <= 0).all()
+    assert head.bfloat16()(tokens.bfloat16(), logits).dtype == torch.float32
+    backbone = small_backbone("tasktp", presence=True)
+    state = backbone.reducer.begin()
+    backbone.run(torch.randn(2, 3, 96, 128), state)
+    assert [estimate.shape for estimate in state.presence] == [(2, CLASSES)] * 3
+
+
+def test_a_method_without_presence_has_its_published_parameters_alone():
+    plain, more = small_backbone("tasktp").state_dict(), small_backbone("tasktp", presence=True).state_dict()
+    assert {name.split(".")[0] for name in more.keys() - plain.keys()} == {"presence"}
 
 
 def test_a_half_with_fewer_members_than_k_is_padded_with_zeros():

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasktp_ros.reduction import build_reducer
-from tasktp_ros.vision.adapter import Extractor, Interaction, cell_count, cells_around
+from tasktp_ros.vision.adapter import Extractor, Interaction, cells_around
 from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.cells import cell_count
 
 TOKEN_SHAPE = (4, 6)
 TOKENS = (TOKEN_SHAPE,)
@@ -116,9 +117,9 @@ def test_the_backbone_narrows_its_extractors_only_after_a_gate_and_only_when_ask
 
     monkeypatch.setattr(Interaction, "extract", watched)
     with torch.no_grad():
-        for sparse in (False, True):
+        for reach in ("blocks", "network"):
             state = backbone.reducer.begin()
-            state.forced_share, state.sparse_extractors = 0.1, sparse
+            state.forced_share, state.reach = 0.1, reach
             backbone.run(image, state)
     assert seen[:5] == [None] * 5
     assert all(count is not None and 0 < count < 126 for count in seen[5:]) and len(seen) == 8

@@ -43,14 +43,13 @@ class Method:
         label: its name there.
         model: a shipped name or a file.
         narrowed: the task set is the searched category; otherwise all categories, filtered afterwards.
-        early_stop, sparse_extractors: see `TaskDetector`.
+        reach: see `TaskDetector`.
     """
 
     label: str
     model: str
     narrowed: bool
-    early_stop: float | None = None
-    sparse_extractors: bool = False
+    reach: str = "blocks"
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Turns:
         for _ in range(self.settings.repeats):
             for method, found in results.items():
                 detector = self._detector(method.model, image)
-                detector.early_stop, detector.sparse_extractors = method.early_stop, method.sparse_extractors
+                detector.reach = method.reach
                 detector.set_task([category] if method.narrowed else None)
                 found.append(detector.detect(image))
         return {

@@ -204,7 +204,9 @@ def read_walk(name: str, content: dict[str, Any]) -> Walk:
         task, rate, label = run["key"]
         resets[task, rate, label] = run["resets"]
         results[task, rate, label] = {
-            int(frame): FrameResult(**result | {"claims": Claims(**result["claims"])})
+            int(frame): FrameResult(
+                **result | {"claims": Claims(**result["claims"]), "found": [tuple(row) for row in result["found"]]}
+            )
             for frame, result in run["frames"].items()
         }
     return Walk(name, tuple(content["size"]), seen, results, resets)

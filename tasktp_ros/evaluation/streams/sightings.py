@@ -95,10 +95,11 @@ def visible_on(scan: Scan, frame: int, labels: LabelMap) -> dict[int, Visible]:
     Raises:
         DataError: its label or instance picture is missing or unreadable.
     """
-    return {
-        number: Visible(category, (*map(float, box_of(mask)),), float(mask.mean()))
-        for number, category, mask in numbered_masks(scan.labels(frame), scan.instances(frame), labels)
-    }  # fmt: skip
+    found = {}
+    for number, category, mask in numbered_masks(scan.labels(frame), scan.instances(frame), labels):
+        left, top, right, bottom = box_of(mask).tolist()
+        found[number] = Visible(category, (left, top, right, bottom), float(mask.mean()))
+    return found
 
 
 def sightings(seen: Mapping[int, Mapping[int, Visible]], rate: float) -> list[Sighting]:

@@ -21,9 +21,10 @@ from ament_index_python.packages import get_package_share_directory
 from launch_ros.actions import Node
 
 from tasktp_ros.nodes.launching.actions import ends_launch, node
-from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, optional, switch, topics
+from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, one_of, optional, switch, topics
 from tasktp_ros.nodes.launching.parameter_files import parameter_file, parameter_of
 from tasktp_ros.nodes.names import namespace_name
+from tasktp_ros.vision.reach import REACHES
 
 ARGUMENTS = (
     Argument("namespace", "", "namespace of all nodes and all their topics", namespace_name),
@@ -36,6 +37,12 @@ ARGUMENTS = (
     Argument("use_sim_time", "", "true: take the time from /clock; empty: as in params_file", optional(switch)),
     Argument("model", "", "shipped model or .safetensors file; empty: as in params_file", optional(model)),
     Argument("cameras", "", "image topics, as [/front/image, /rear/image]; empty: as in params_file", optional(topics)),
+    Argument(
+        "reach",
+        "",
+        f"how far the task is followed: {', '.join(REACHES)}; empty: as in params_file",
+        optional(one_of(*REACHES)),
+    ),
     Argument("autostart", "true", "configure and activate at once; false: wait for a lifecycle manager", switch),
     Argument("log_level", "info", "debug, info, warn, error or fatal", log_level),
     Argument(
@@ -50,7 +57,7 @@ ARGUMENTS = (
 def nodes(given: Mapping[str, Any]) -> list[Node]:
     """Perception and task manager for some values of :data:`ARGUMENTS`."""
     common = {"autostart": given["autostart"], **_named(given, "use_sim_time")}
-    own = {"perception": common | _named(given, "model", "cameras"), "task_manager": common}
+    own = {"perception": common | _named(given, "model", "cameras", "reach"), "task_manager": common}
     return [
         node(name, given, parameters, ends_launch, files=[given["params_file"]], respawn=given["respawn"])
         for name, parameters in own.items()

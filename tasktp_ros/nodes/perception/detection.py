@@ -7,7 +7,11 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""One model for several cameras: the thread that detects, and the thread that draws.
+"""One model for several cameras: the thread that detects, the thread that publishes, and the thread that draws.
+
+While one frame's results are published the next frame is detected on already; a frame is taken only when the results before have
+found their publisher, so the newest one counts and at most one result waits. Pictures are decoded where they are detected on:
+decoded ahead, a frame would be older than the newest by the time its turn came.
 
 Drawing happens only while someone looks, after the detections are out, and on its own thread with its own newest-frame
 mailbox: a picture may be skipped, but it never delays a detection.
@@ -27,6 +31,7 @@ from tasktp_ros.errors import TaskTPError
 from tasktp_ros.nodes.complaints import LONGEST, Complaints
 from tasktp_ros.nodes.conversions import fill_image
 from tasktp_ros.nodes.perception.camera import Camera, Frame
+from tasktp_ros.nodes.perception.handover import Handover
 from tasktp_ros.nodes.perception.mailbox import Mailbox
 from tasktp_ros.nodes.perception.results import ResultMessages
 from tasktp_ros.nodes.perception.streams import CameraStreams
@@ -36,6 +41,16 @@ if TYPE_CHECKING:  # importing it loads torch, which only a configured node need
     from tasktp_ros.runtime.detections import Detections
 
 STOP_AFTER = 10.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A frame that was detected on; times are steady, in seconds."""
+
+    frame: Frame
+    pixels: NDArray[np.uint8]
+    found: "Detections"
+    detect_time: float
 
 
 @dataclass(frozen=True)
@@ -68,22 +83,27 @@ class DetectionService:
         self.streams = CameraStreams()
         self._frames: Mailbox[Frame] = Mailbox(names)
         self._pictures: Mailbox[Picture] = Mailbox(names)
+        self._results: Handover[Result] = Handover()
         self._detecting = Worker("detector", self._frames, self._detect, self._detection_failed)
+        self._publishing = Worker("publisher", self._results, self._publish, self._publishing_failed)
         self._drawing = Worker("drawer", self._pictures, self._draw, self._drawing_failed)
+        self._workers = (self._detecting, self._publishing, self._drawing)  # in the order of a frame's way
 
     def start(self) -> None:
-        """Start both threads."""
-        self._detecting.start()
-        self._drawing.start()
+        """Start all threads."""
+        for worker in self._workers:
+            worker.start()
 
     def stop(self) -> None:
-        """Drop what waits and return when the frame in work is done.
+        """Drop the frames that wait, and return when the one in work is detected on and published.
 
         Raises:
             RuntimeError: it was not done in ten seconds.
         """
         self._pictures.close()
-        if not (self._detecting.stop(STOP_AFTER) and self._drawing.stop(STOP_AFTER)):
+        deadline = time.monotonic() + STOP_AFTER
+        ended = [worker.stop(max(0.0, deadline - time.monotonic())) for worker in self._workers]
+        if not all(ended):
             raise RuntimeError(f"a detection is still running {STOP_AFTER:g} s after it was told to stop")
 
     def take(self, frame: Frame) -> None:
@@ -96,29 +116,37 @@ class DetectionService:
         self._frames.discard(camera.name)
 
     def _detect(self, frame: Frame) -> None:
-        camera, header = frame.camera, frame.message.header
         pixels = frame.pixels()
         started = time.monotonic()
         found = self._detector.detect(pixels, self.streams.arrival(frame))
-        detected = time.monotonic()
+        self._results.give(Result(frame, pixels, found, time.monotonic() - started))
+
+    def _publish(self, result: Result) -> None:
+        found, camera, header = result.found, result.frame.camera, result.frame.message.header
         camera.detections.publish(self._messages.detections(found, header))
-        published = time.monotonic()
-        camera.health.frame_detected(detected - started, published - frame.received)
+        latency = time.monotonic() - result.frame.received
+        camera.health.frame_detected(result.detect_time, latency)
         statistics = self._messages.statistics(found, header, camera.name, self._detector.label)
-        statistics.detect_milliseconds = (detected - started) * 1000
-        statistics.latency_milliseconds = (published - frame.received) * 1000
+        statistics.detect_milliseconds = result.detect_time * 1000
+        statistics.latency_milliseconds = latency * 1000
         statistics.frames, statistics.dropped_frames = camera.health.detected, camera.health.dropped
         camera.pruning.publish(statistics)
         if camera.instances.get_subscription_count():
             camera.instances.publish(self._messages.instances(found, header))
         if camera.overlay.get_subscription_count() or camera.token_mask.get_subscription_count():
-            self._pictures.put(camera.name, Picture(camera, header, pixels, found))
+            self._pictures.put(camera.name, Picture(camera, header, result.pixels, found))
 
     def _detection_failed(self, frame: Frame, error: Exception) -> None:
+        self._frame_failed(frame, f"no detections for a frame of {frame.camera.topic}", error)
+
+    def _publishing_failed(self, result: Result, error: Exception) -> None:
+        self._frame_failed(result.frame, f"results for a frame of {result.frame.camera.topic} were lost", error)
+
+    def _frame_failed(self, frame: Frame, what: str, error: Exception) -> None:
         reason = " ".join(str(error).split()) or type(error).__name__
         frame.camera.health.frame_failed(reason[:LONGEST])
         details = "" if isinstance(error, TaskTPError) else "".join(traceback.format_exception(error))
-        self._complaints.say(f"no detections for a frame of {frame.camera.topic}: {reason}", details)
+        self._complaints.say(f"{what}: {reason}", details)
 
     def _draw(self, picture: Picture) -> None:
         camera = picture.camera

@@ -10,6 +10,7 @@
 """What happens to the frames of one camera, counted and said in words."""
 
 import statistics
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -53,11 +54,12 @@ class Trouble:
 class CameraHealth:
     """Counts what happens to one camera's frames; times are seconds of a steady clock unless said otherwise.
 
-    The executor thread calls :meth:`frame_received`, the worker thread :meth:`frame_detected` and
-    :meth:`frame_failed`; they touch different fields.
+    The executor thread calls :meth:`frame_received`, the publishing thread :meth:`frame_detected`, either of the threads of a
+    frame's way :meth:`frame_failed`.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.received = 0
         self.detected = 0
         self.failed = 0
@@ -117,15 +119,17 @@ class CameraHealth:
 
     def frame_detected(self, detect_time: float, latency: float) -> None:
         """Note a published result; both in seconds."""
-        self.detected += 1
-        self._failures.frame_is_fine()
-        self._frame_times.append(detect_time)
-        self._latencies.append(latency)
+        with self._lock:
+            self.detected += 1
+            self._failures.frame_is_fine()
+            self._frame_times.append(detect_time)
+            self._latencies.append(latency)
 
     def frame_failed(self, reason: str) -> None:
         """Note a frame without result."""
-        self.failed += 1
-        self._failures.note(reason)
+        with self._lock:
+            self.failed += 1
+            self._failures.note(reason)
 
     def listen(self, now: float | None) -> None:
         """Begin (or, with None, end) to expect frames."""

@@ -209,6 +209,7 @@ class PerceptionNode(ManagedNode):
             method=detector.method,
             device=detector.device,
             precision=detector.precision,
+            reach=detector.reach,
             vocabulary=f"{detector.vocabulary_name}, {len(detector.vocabulary)} categories",
         )
 
@@ -243,5 +244,4 @@ def _tune(detector: Any, settings: Settings) -> None:
     """Give a detector the settings that take effect from its next image on."""
     detector.score_threshold = settings.score_threshold
     detector.max_detections = settings.max_detections
-    detector.early_stop = settings.early_stop or None
-    detector.sparse_extractors = settings.sparse_extractors
+    detector.reach = settings.reach or detector.card.reach

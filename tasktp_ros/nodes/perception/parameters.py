@@ -24,6 +24,7 @@ from tasktp_ros.errors import TaskError
 from tasktp_ros.nodes.parameters import declare, without_blanks
 from tasktp_ros.runtime.default import DEFAULT_MODEL
 from tasktp_ros.tasks.vocabulary import resolve_categories
+from tasktp_ros.vision.reach import REACHES
 
 ALL_CAMERAS = "all"
 TRANSPORTS = ("auto", "raw", "compressed")
@@ -42,8 +43,7 @@ class Settings:
     threads: int
     score_threshold: float
     prune_threshold: float
-    early_stop: float
-    sparse_extractors: bool
+    reach: str
     stream: bool
     max_detections: int
     categories: list[str]
@@ -109,13 +109,12 @@ def declare_settings(node: Node) -> None:
     )
     declare(
         node,
-        "early_stop",
-        0.0,
-        "Leave an image where a gate sees no token of the task with at least this probability; 0: never.",
-        minimum=0.0,
-        maximum=1.0,
+        "reach",
+        "",
+        "How far the task is followed: blocks (as published), network (everything after a gate works around kept tokens), "
+        "frame (and a frame without anything of the task is left early); empty: what the model was trained for.",
+        constraints=f"{', '.join(REACHES)}, or empty",
     )
-    declare(node, "sparse_extractors", False, "After a gate the adapter works around kept tokens only.")
     declare(
         node,
         "stream",
@@ -169,7 +168,9 @@ def refuse(settings: Settings, changed: Iterable[str], state: str, vocabulary: S
         return f"{', '.join(locked)} can only be set while the node is unconfigured; it is {state}: clean it up first"
     if not 0.0 < settings.prune_threshold < 1.0:
         return f"prune_threshold must be greater than 0 and less than 1, not {settings.prune_threshold:g}"
-    for name in ("score_threshold", "early_stop", "no_frames_after", "stale_after"):
+    if settings.reach and settings.reach not in REACHES:
+        return f"reach must be one of {', '.join(REACHES)}, or empty for the model's own, not {settings.reach!r}"
+    for name in ("score_threshold", "no_frames_after", "stale_after"):
         if not math.isfinite(getattr(settings, name)):
             return f"{name} must be a finite number, not {getattr(settings, name)}"
     return _refuse_cameras(settings) or _refuse_categories(settings, vocabulary)

@@ -9,7 +9,7 @@
 
 """Detections to messages, quickly: building a hundred nested messages anew costs more than publishing them.
 
-Only the worker thread builds messages, and each is published before the next is built, so they are filled again.
+Only the publishing thread builds messages, and each is published before the next is built, so they are filled again.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ class ResultMessages:
         message.camera, message.model = camera, model
         message.task_id, message.task_revision = found.task.task_id, found.task.revision
         message.categories = list(found.task.categories or ())
-        message.prune_threshold = found.task.threshold
+        message.prune_threshold, message.reach = found.task.threshold, found.reach
         message.total_tokens = found.total_tokens
         message.kept_tokens = list(found.kept_tokens)
         message.stage_names = list(found.timings)
