@@ -27,6 +27,7 @@ Written by `python -m tasktp_ros.evaluation.tables results docs/measured.md` fro
 versions, commit, command and raw values. Rows of one table were measured in turns of one run; the machine is shared and
 noisy, so compare rows, not tables.
 """
+STREAM_TASKS = {"all": "all categories", "one": "one category"}
 CONTENDERS = (("method", ""), ("dense", "dense"), ("dense_restricted", "dense, same restriction"))
 
 
@@ -39,6 +40,8 @@ def page(results: Path) -> str:
         parts.append(_search(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("times_*.json")):
         parts.append(_times(path.name, json.loads(path.read_text())))
+    for path in sorted(results.glob("stream_*.json")):
+        parts.append(_stream(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("bench_*.json")):
         parts.append(_bench(path.name, json.loads(path.read_text())))
     for name in ("office_walk", "demo_sample"):
@@ -143,6 +146,37 @@ def _times(name: str, report: dict[str, Any]) -> str:
         time = row["milliseconds_per_run"]
         lines.append(_row([label, f"{time:.1f}", f"{time / first:.2f}", kept, str(row["claims"])]))
     return "\n".join([*lines, ""])
+
+
+def _stream(name: str, report: dict[str, Any]) -> str:
+    """Streams along walks, against every image for itself."""
+    setting = report["setting"]
+    lines = [
+        f"## Streams: {report['model']} along {report['walks']} walks, reach {setting['reach']}",
+        "",
+        f"`{report['command']}` ([{name}](../results/{name})); commit {report['commit']}. Entering: tokens that the first block ran. "
+        "Of first: median over frames of the time against the first row's, measured in turns. Found: of the objects that come into view and "
+        "stay for half a second, those found (score 0.5, box IoU 0.5), and frames until then; later: than by the first row, of what both "
+        "find; only: found by the first row only, by this one only. Resets: all tokens enter.",
+        "",
+        _row(["frames/s", "task", "method", "box AP", "AP50", "ms", "of first", "entering", "kept", "found", "frames until: median",
+              "worst", "later: median", "worst", "only first / this", "resets"]),
+        _row(["--:", "---", "---", *["--:"] * 12, "---"]),
+    ]  # fmt: skip
+    for rate, kinds in report["rates"].items():
+        for kind, rows in kinds.items():
+            lines += [_stream_row(rate, STREAM_TASKS[kind], label, row) for label, row in rows.items()]
+    return "\n".join([*lines, ""])
+
+
+def _stream_row(rate: str, task: str, label: str, row: dict[str, Any]) -> str:
+    until, against = row["frames_until_found"], row["against_first"]
+    frames = [until["median"], until["worst"], against["frames_later"]["median"], against["frames_later"]["worst"]]
+    return _row([rate, task, label, f"{row['box_AP']:.1f}", f"{row['box_AP50']:.1f}", f"{row['milliseconds']:.1f}",
+                 f"{row['of_first']:.2f}", f"{row['entered']:.0%}", f"{row['kept']:.0%}", f"{row['found']} of {row['sightings']}",
+                 *("-" if number is None else f"{number:g}" for number in frames),
+                 f"{against['only_first']} / {against['only_this']}",
+                 ", ".join(f"{count} {reason}" for reason, count in row["resets"].items()) or "-"])  # fmt: skip
 
 
 def _spread(values: Sequence[float]) -> str:
