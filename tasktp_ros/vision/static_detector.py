@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasktp_ros.vision import static_heads
-from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.detector import PATCH, Detector
 from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.stages import stage
 
@@ -127,7 +127,7 @@ def detect_static(
         masks,
         found.count[None],
         found.complete[None],
-        torch.cat(state.keep) if state.keep else nothing,
+        torch.cat(state.keep) if state.keep else nothing.view(0, image.shape[2] // PATCH * (image.shape[3] // PATCH)),
         torch.stack(state.left) if state.left else nothing,
         torch.stack(presence) if presence else nothing.float(),
     )

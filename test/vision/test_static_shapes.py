@@ -17,12 +17,13 @@ from tasktp_ros.reduction import build_reducer
 from tasktp_ros.reduction.gated import run_kept, run_masked
 from tasktp_ros.reduction.static import run_padded
 from tasktp_ros.vision import static_heads
-from tasktp_ros.vision.adapter import Interaction, cell_count, cells_around
-from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.adapter import Interaction, cell_count, cells_around, to_sequence, tokens_around
+from tasktp_ros.vision.backbone import MAP_STRIDES, Backbone
+from tasktp_ros.vision.cells import SparseLevels, cells_of, masks_around
 from tasktp_ros.vision.heads import RoIConfig, RoIHead
 from tasktp_ros.vision.order import kept_first
 from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
-from tasktp_ros.vision.static_adapter import extract_around
+from tasktp_ros.vision.static_adapter import extract_around, inject_around
 from tasktp_ros.vision.vit import Block
 
 CLASSES = 5
@@ -55,7 +56,7 @@ def test_blocks_on_a_capacity_equal_blocks_on_the_kept_tokens(batch, share, more
 
 @pytest.mark.parametrize("places", [(), (0,), (8, 23), range(24)])
 @pytest.mark.parametrize("last", [False, True])
-def test_hidden_extractors_equal_extractors_on_the_cells_around_kept_tokens(places, last):
+def test_what_is_hidden_equals_working_around_kept_tokens(places, last):
     torch.manual_seed(0)
     tokens_shape, scales = ((4, 6),), ((8, 12), (4, 6), (2, 3))
     part = Interaction(32, 4, last).eval()
@@ -68,6 +69,10 @@ def test_hidden_extractors_equal_extractors_on_the_cells_around_kept_tokens(plac
     cells = cells_around(kept, tokens_shape[0])
     expected = part.extract(prior, tokens, tokens_shape, scales, cells)
     found = extract_around(part, prior, tokens, kept, tokens_shape, scales)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    torch.nn.init.normal_(part.injector.gamma)
+    expected = part.inject(tokens, prior, tokens_shape, scales, tokens_around(kept, tokens_shape[0]))
+    found = inject_around(part, tokens, prior, kept, tokens_shape, scales)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -82,11 +87,14 @@ def test_the_backbone_gives_the_same_maps_with_a_capacity(method, reach):
         state.reach, state.forced_share = reach, 0.4
     states[1].capacity = 12
     expected, found = (backbone.run(image, state) for state in states)
+    if isinstance(expected, SparseLevels):
+        masks = masks_around(states[0].keep[-1], (4, 6), MAP_STRIDES)
+        expected, found = expected.dense(), [level * mask[:, None] for level, mask in zip(found, masks, strict=True)]
     for here, there in zip(found, expected, strict=True):
         torch.testing.assert_close(here, there, atol=2e-5, rtol=2e-5)
     assert len(states[1].keep) == len(backbone.reducer.gated_blocks())
     assert all(map(torch.equal, states[1].keep, states[0].keep))
-    assert len(states[1].left) == (backbone.reducer.gate_count() if reach == "frame" else 0)
+    assert len(states[1].left) == (len(states[1].masks) if reach == "frame" else 0)
 
 
 def maps(seed: int = 0) -> list[Tensor]:
@@ -103,14 +111,22 @@ def proposal_head(per_level: int, total: int) -> ProposalHead:
 
 
 @pytest.mark.parametrize(("per_level", "total"), [(40, 30), (40, 1000), (1000, 300)])
-def test_proposals_in_slots_equal_the_list_of_proposals(per_level, total):
-    head, levels = proposal_head(per_level, total), maps()
+@pytest.mark.parametrize("share", [None, 0.0, 0.2, 1.0])
+def test_proposals_in_slots_equal_the_list_of_proposals(share, per_level, total):
+    head, levels, active = proposal_head(per_level, total), maps(), None
     expected = head.propose(levels, [SHAPE])[0]
-    found = static_heads.propose(head, levels, SHAPE, rounds=40)
+    if share is not None:
+        active = [masks_of(1, level[0, 0].numel(), share).view(1, *level.shape[2:]) for level in levels]
+        levels = [level * mask[:, None] for level, mask in zip(levels, active, strict=True)]
+        cells = cells_of(torch.cat([mask.flatten() for mask in active]), tuple(m.shape[1:] for m in active))
+        expected = head.propose(
+            SparseLevels(cells.gather(torch.cat([to_sequence(m)[0] for m in levels])), cells), [SHAPE]
+        )[0]
+    found = static_heads.propose(head, levels, SHAPE, active, rounds=40)
     assert found.settled and int(found.exists.sum()) == len(expected)
     assert found.exists[: len(expected)].all(), "empty slots come last"
     torch.testing.assert_close(found.boxes[found.exists], expected)
-    assert not static_heads.propose(head, levels, SHAPE, rounds=1).settled
+    assert share == 0.0 or not static_heads.propose(head, levels, SHAPE, active, rounds=1).settled
 
 
 def roi_head(samples: int = 2) -> RoIHead:
