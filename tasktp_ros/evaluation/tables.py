@@ -44,6 +44,8 @@ def page(results: Path) -> str:
         parts.append(_stream(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("bench_*.json")):
         parts.append(_bench(path.name, json.loads(path.read_text())))
+    for path in sorted(results.glob("latency_*.json")):
+        parts.append(_latency(path.name, json.loads(path.read_text())))
     for name in ("office_walk", "demo_sample"):
         path = results / f"{name}.json"
         if path.exists():
@@ -231,6 +233,42 @@ def _walk(name: str, report: dict[str, Any]) -> str:
 def _task_row(title: str, frames: int, kept: str, numbers: dict[str, Any]) -> str:
     times = (numbers[f"{name}_milliseconds"] for name in ("detect", "stamp_to_result", "overhead"))
     return _row([title, str(frames), kept, *(f"{time['median']:.1f} / {time['p95']:.1f}" for time in times)])
+
+
+def _latency(name: str, report: dict[str, Any]) -> str:
+    """How old results are, and what a soak held."""
+    lines = [
+        f"## Age of results: {report['model']} and stand-ins",
+        "",
+        f"`{report['command']}` ([{name}](../results/{name}), with histograms); commit {report['commit']}. Images of "
+        f"{report['image'][0]} x {report['image'][1]}. Age: image stamped to detections received by another process. Waiting: in the "
+        f"node without detecting. Late: waited for more than one period and {report['margin_milliseconds']:g} ms.",
+        "",
+    ]
+    if report["rows"]:
+        lines += [
+            _row(["detector", "cameras", "Hz", "results/s", "detect ms", "age ms, median / p95 / max", "waiting, median / p95", "late",
+                  "answered per camera"]),
+            _row(["---", *["--:"] * 8]),
+        ]  # fmt: skip
+    for row in report["rows"]:
+        if not row["age"]:
+            continue
+        age, waiting = row["age"], row["waiting"]
+        lines.append(
+            _row([row["detector"], str(len(row["sent"])), f"{row['rate']:g}", f"{row['results_per_second']:.1f}",
+                  f"{row['detect']['median']:.1f}", f"{age['median']:.1f} / {age['p95']:.1f} / {age['max']:.1f}",
+                  f"{waiting['median']:.1f} / {waiting['p95']:.1f}", f"{row['late']:.1%}", ", ".join(map(str, row["answered"]))])
+        )  # fmt: skip
+    if soak := report["soak"]:
+        first, last, growth = soak["windows"][0], soak["windows"][-1], soak["growth"]
+        lines.append(
+            f"{soak['minutes']:g} minutes, {soak['cameras']} cameras at {soak['rate']:g} Hz, tasks that change, {soak['results']} results: "
+            f"memory {first['rss_mib']:.1f} MiB at first and {last['rss_mib']:.1f} at last, threads {first['threads']:g} and "
+            f"{last['threads']:g}, median age {first['age_median']:.1f} and {last['age_median']:.1f} ms; from the second fifth to the last "
+            f"{growth['rss_mib']:+.1f} MiB, {growth['threads']:+g} threads, {growth['age_median']:+.1f} ms."
+        )
+    return "\n".join([*lines, ""])
 
 
 def _cells(values: dict[str, float]) -> list[str]:
