@@ -33,7 +33,7 @@ def test_a_leak_shows_as_growth(images, monkeypatch):
     assert found["frames"] == 30 and len(found["samples"]) == 30
     assert 40 < found["growth"] < 200, "2 MB a frame"
     assert found["allowed"] == pytest.approx(1.5 * found["weights"] + found["live"])
-    assert found["loaded"] > 0.5 * found["weights"] > 0 and found["live"] > 0
+    assert found["weights"] > 20 and found["live"] > 0
     monkeypatch.setattr(memory, "used", lambda device: 5.0)
     still = measure_memory("nano", "tasktp", images, [None], 3, "cpu", "float32")
     assert still["growth"] == still["running"] == 0
