@@ -87,7 +87,7 @@ def measure_memory(
     while done < frames and time.monotonic() - started < seconds:
         _detect(detector, next(pairs))
         done += 1
-        if done % every == 0:
+        if (done - 1) % every == 0:
             samples.append(used(chosen) - before)
         on_frame()
     peak = _peak(chosen)

@@ -97,7 +97,7 @@ class Cells:
 
     def patches(self, rows: Tensor) -> Tensor:
         """What a 3x3 convolution reads around each cell: rows (K, C) -> (K, 9C)."""
-        return with_zero_row(rows).index_select(0, self.neighbours.flatten()).view(len(rows), -1)
+        return with_zero_row(rows).index_select(0, self.neighbours.flatten()).view(len(rows), 9 * rows.shape[1])
 
     def convolve(self, rows: Tensor, convs: Sequence[nn.Conv2d]) -> Tensor:
         """A 3x3 convolution of each map: (K, in) -> (K, out); with fewer convolutions than maps of the last maps only.
@@ -107,7 +107,7 @@ class Cells:
         table, parts = with_zero_row(rows), []
         for conv, neighbours in zip(convs, self.split(self.neighbours)[-len(convs) :], strict=True):
             for some in neighbours.split(CHUNK):
-                patches = table.index_select(0, some.flatten()).view(len(some), -1)
+                patches = table.index_select(0, some.flatten()).view(len(some), 9 * rows.shape[1])
                 parts.append(convolve(patches, conv))
         return torch.cat(parts)
 

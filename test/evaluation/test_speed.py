@@ -92,7 +92,7 @@ def test_every_mask_is_computed_where_the_class_is_known_already(source, monkeyp
 
 def test_operations_of_blocks_include_attention(image, source):
     detector = source.detector(DENSE, CPU, torch.float32)
-    tokens, dim = INPUT[0] // 16 * INPUT[1] // 16, 128
+    tokens, dim = INPUT[0] // 16 * INPUT[1] // 16, 160
     linear, attention = 24 * tokens * dim**2, 4 * tokens**2 * dim
     assert stage_gflops(detector, image)["blocks"] == pytest.approx(12 * (linear + attention) / 1e9)
 
