@@ -84,7 +84,7 @@ def measure_memory(
         _detect(detector, next(pairs))
     every, samples = max(1, frames // SAMPLES), []
     started, done = time.monotonic(), 0
-    while done < frames and time.monotonic() - started < seconds:
+    while not done or (done < frames and time.monotonic() - started < seconds):
         _detect(detector, next(pairs))
         done += 1
         if (done - 1) % every == 0:
