@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tasktp_ros.detectors import build_detector
+from tasktp_ros.errors import ModelError
 from tasktp_ros.evaluation.operations import run_network, stage_gflops
 from tasktp_ros.evaluation.textbook import textbook
 from tasktp_ros.runtime.checkpoints import ModelCard
@@ -168,7 +169,10 @@ def open_network(model: str, method: str) -> tuple[Detector, ModelCard]:
         ValueError: no such method.
     """
     if model not in SIZES:
-        return open_model(model)
+        try:
+            return open_model(model)
+        except ModelError as error:
+            raise ModelError(f"{error}; sizes with random weights are {', '.join(SIZES)}") from error
     return random_network(model, method), ModelCard(model, model, method, "coco", COCO, trained=False)
 
 

@@ -15,7 +15,6 @@ import gc
 import os
 import resource
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
@@ -46,7 +45,6 @@ def measure_memory(
     device: str = "auto",
     precision: str = "auto",
     input_size: tuple[int, int] | None = None,
-    seconds: float = float("inf"),
     on_frame: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
     """Load a model and let it detect, another image and task each frame.
@@ -57,7 +55,6 @@ def measure_memory(
         tasks: sets of categories; None = all.
         frames: after the warm-up, which is a tenth as many and at least two for each pair of an image and a task.
         input_size: shorter and longer side in px that images are scaled to fit; None = the model's own.
-        seconds: stop after this time, should the frames take longer.
         on_frame: called after each frame that counts.
 
     Returns:
@@ -83,11 +80,9 @@ def measure_memory(
     for _ in range(warm_up):
         _detect(detector, next(pairs))
     every, samples = max(1, frames // SAMPLES), []
-    started, done = time.monotonic(), 0
-    while not done or (done < frames and time.monotonic() - started < seconds):
+    for number in range(1, frames + 1):
         _detect(detector, next(pairs))
-        done += 1
-        if (done - 1) % every == 0:
+        if number % every == 0:
             samples.append(used(chosen) - before)
         on_frame()
     peak = _peak(chosen)
@@ -100,7 +95,7 @@ def measure_memory(
         "device": str(chosen),
         "precision": detector.precision,
         "warm_up": warm_up,
-        "frames": done,
+        "frames": frames,
         "weights": weights,
         "live": live,
         "allowed": ALLOWED * weights + live,

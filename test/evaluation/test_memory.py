@@ -39,11 +39,6 @@ def test_a_leak_shows_as_growth(images, monkeypatch):
     assert still["growth"] == still["running"] == 0
 
 
-def test_memory_ends_when_its_time_is_over(images):
-    found = measure_memory("nano", "tasktp", images[:1], [None], 50, "cpu", "float32", seconds=1e-9)
-    assert found["frames"] == 1
-
-
 def test_the_command_tells_it(tmp_path, capsys):
     output = tmp_path / "memory.json"
     options = "--size nano-untrained --memory 3 --image 48x64 --input 64x96 --device cpu --precision float32"
