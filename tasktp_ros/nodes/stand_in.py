@@ -73,7 +73,7 @@ class StandIn:
     def close(self) -> None:
         """Nothing is held."""
 
-    def detect(self, image: NDArray[np.uint8]) -> Any:
+    def detect(self, image: NDArray[np.uint8], arrival: Any = None) -> Any:
         """Wait, and find `FOUND` things side by side."""
         from tasktp_ros.runtime.detections import PATCH, Detections
         from tasktp_ros.runtime.masks import MaskWindow

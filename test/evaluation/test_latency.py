@@ -66,7 +66,7 @@ def test_the_command_measures_real_nodes_and_watches_them(tmp_path, capsys):
     pytest.importorskip("rclpy", reason="no node was run: ROS 2 is not installed")
     pytest.importorskip("tasktp_ros.msg", reason="no node was run: the messages are not built (make setup)")
     output = tmp_path / "latency.json"
-    words = ["latency", "--model", "nano-untrained", "--stand-ins", "3", "--rates", "20", "--cameras", "2", "--seconds", "8",
+    words = ["latency", "--model", "nano-untrained", "--stand-ins", "3", "--rates", "20", "--cameras", "2", "--seconds", "3",
              "--minutes", "0.1", "--soak-rate", "5", "--image", "48x64", "--logs", str(tmp_path / "logs"), "--output", str(output)]  # fmt: skip
     assert main(words) == 0
     assert "soak of" in capsys.readouterr().out
