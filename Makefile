@@ -8,10 +8,11 @@ NAMED := $(if $(filter file,$(origin PYTHON)),,--this-python)
 RUN := PATH="$$PWD/.venv/bin:$$PATH" AMENT_PREFIX_PATH="$$PWD/.venv$${AMENT_PREFIX_PATH:+:$$AMENT_PREFIX_PATH}" \
 	LD_LIBRARY_PATH="$$PWD/.venv/lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo bench test lint clean
 
 help:
 	@echo "make demo [SOURCE=path]  three nodes, three tasks, on a sample walk or your bag, folder or video"
+	@echo "make bench               where a frame's time goes, beside torchvision's detectors (under 10 minutes)"
 	@echo "make test                all tests"
 	@echo "make lint                ruff and mypy"
 	@echo "make setup [PYTHON=...]  only what the others need (about 3 minutes the first time)"
@@ -22,6 +23,12 @@ setup:
 
 demo: setup
 	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main demo $${SOURCE:+--source "$$SOURCE"}
+
+# Nano as robots run it, on one core; the published size on all of them.
+bench: setup
+	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main bench --table --size rooms-nano --threads 1
+	@echo
+	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main bench --table --size deit_tiny
 
 test: setup
 	@$(RUN) .venv/bin/python -m pytest

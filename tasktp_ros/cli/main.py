@@ -30,6 +30,7 @@ COMMANDS = {
     "eval": "tasktp_ros.cli.eval",
     "calibrate": "tasktp_ros.cli.calibrate",
     "search": "tasktp_ros.cli.search",
+    "stream": "tasktp_ros.cli.stream",
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tasktp_ros.evaluation.search.measure import Method, Settings
     from tasktp_ros.evaluation.search.queries import Query
 
-DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano-svit", "rooms-nano")
+DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano")
 DEFAULT_REACHES = ("blocks", "frame")
 Drawn = dict[int, list["Query"]]
 

@@ -30,7 +30,7 @@ import numpy as np
 from tasktp_ros.datasets.coco import CocoDataset, find_split
 from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
-from tasktp_ros.evaluation.speed import stage_gflops
+from tasktp_ros.evaluation.operations import stage_gflops
 from tasktp_ros.evaluation.subsets import wrong_set
 from tasktp_ros.files import file_mark, replacing
 from tasktp_ros.runtime.shipped import model_file

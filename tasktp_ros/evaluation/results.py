@@ -23,11 +23,15 @@ import torch
 from tasktp_ros import __version__
 from tasktp_ros.files import readable, replacing
 
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""Flags of a processor that decide how fast it is at float32 and bf16."""
+
 
 def provenance() -> dict[str, Any]:
     """Machine, versions, commit, command and time of the run that calls this."""
     machine = {
-        "processor": _processor(),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "flags": [flag for flag in FLAGS if flag in (_cpuinfo("flags") or "").split()],
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -49,12 +53,13 @@ def write_results(path: str | Path, report: dict[str, Any]) -> None:
         beside.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def _processor() -> str:
+def _cpuinfo(key: str) -> str | None:
+    """What Linux says of the first core; None where it does not, or on another system."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return None
+    return next((line.split(":", 1)[1].strip() for line in lines if line.split(":")[0].strip() == key), None)
 
 
 def _commit() -> str | None:

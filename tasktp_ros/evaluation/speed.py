@@ -6,223 +6,118 @@
 # Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
-
-"""Speed of a detector measured beside the dense model and torchvision's Mask R-CNN, in turns of one run.
+"""Contenders timed in turns of one run.
 
 Machines drift; ratios within one run hold. So all contenders detect the same image one after the other, round after
 round, and the medians are compared.
 """
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models.detection import maskrcnn_resnet50_fpn
 
-from tasktp_ros.detectors import build_detector
-from tasktp_ros.runtime.checkpoints import ModelCard
-from tasktp_ros.runtime.precision import choose_device, choose_precision
-from tasktp_ros.runtime.task_detector import TaskDetector
-from tasktp_ros.runtime.timing import recorder_for
-from tasktp_ros.tasks.vocabulary import COCO
-from tasktp_ros.vision.image import InputSize, frame_for, to_input
-from tasktp_ros.vision.stages import recording, stage
+from tasktp_ros.evaluation.contenders import Contender, Result
+from tasktp_ros.evaluation.traces import trace
 
-PEER = "torchvision maskrcnn_resnet50_fpn"
+DENSE = "dense"
+"""Name of the contender that the others are compared with."""
+UNCOUNTED = 3
+LEAST_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class SpeedRow:
-    """One contender's medians.
+    """What was measured of one contender.
 
     Attributes:
-        name: method, and the forced share where there is one.
+        name: method or peer, and its setting.
+        precision: float type it ran in.
         kept: mean share of tokens kept in gated blocks, 0..1; None for models without gates.
         milliseconds: median of a frame, from image to result.
         stages: median milliseconds per stage.
-        gflops: counted billions of operations per stage (a multiply-add is two), convolutions and products only.
-        detections: detections in the result, so that equal head work can be seen.
+        gflops: counted billions of operations per stage and in "total" (a multiply-add is two; convolutions, products and
+            attention), mean of the images.
+        kernels: of a frame (`evaluation.traces`).
+        live_megabytes: most memory that a frame holds at once beside the weights.
+        detections: mean number of detections in a result, so that equal head work can be seen.
         parameters: millions of parameters.
     """
 
     name: str
+    precision: str
     kept: float | None
     milliseconds: float
     stages: dict[str, float]
     gflops: dict[str, float]
-    detections: int
-    parameters: float
-
-
-class FlopRecorder:
-    """Attributes the operations counted by torch to the stage they ran in."""
-
-    def __init__(self, counter: FlopCounterMode) -> None:
-        self.operations: dict[str, float] = {}
-        self._counter = counter
-        self._before = 0
-
-    def begin(self, name: str) -> None:
-        self._before = self._counter.get_total_flops()
-
-    def end(self, name: str) -> None:
-        counted = self._counter.get_total_flops() - self._before
-        self.operations[name] = self.operations.get(name, 0.0) + counted / 1e9
-
-
-@dataclass
-class _Contender:
-    name: str
-    run: Callable[[], tuple[dict[str, float], float | None, int]]
-    gflops: dict[str, float]
+    kernels: int
+    live_megabytes: float
+    detections: float
     parameters: float
 
 
 def measure_speed(
-    image: NDArray[np.uint8],
-    size: str,
-    methods: Sequence[str],
-    shares: Sequence[float],
+    contenders: Sequence[Contender],
+    images: Sequence[NDArray[np.uint8]],
     rounds: int,
-    device: str = "auto",
-    precision: str = "auto",
-    detections: int = 20,
-    peer: bool = True,
-    input_size: tuple[int, int] | None = None,
+    seconds: float = float("inf"),
     on_round: Callable[[], object] = lambda: None,
-) -> tuple[list[SpeedRow], str, str]:
-    """Time random networks of one size on one image.
+) -> tuple[list[SpeedRow], int]:
+    """Time contenders in turns.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        methods: token reduction methods; gated ones run once per share.
-        shares: shares of tokens to force every gate to.
-        rounds: frames per contender, after three that are not counted.
-        detections: detections per image, the same for every method, so that all have the same head work.
-        peer: also time torchvision's Mask R-CNN at the same input size.
-        input_size: shorter and longer side in px that images are scaled to fit; None = the size's own.
+        images: (H, W, 3) uint8 RGB, one per round, again from the first one on.
+        rounds: counted frames per contender, after three that are not counted.
+        seconds: begin no further round after this time, once there are three.
         on_round: called after every counted round.
 
     Returns:
-        The rows, the device and the precision.
+        The rows in the order of the contenders, and the number of counted rounds.
     """
-    chosen = choose_device(device)
-    dtype = choose_precision(precision, chosen)
-    contenders = []
-    for method in methods:
-        detector = _random_detector(size, method, chosen, dtype, input_size)
-        detector.score_threshold = _threshold_for(detector, image, 10 * detections)
-        detector.max_detections = detections
-        gated = bool(detector.network().backbone.reducer.gated_blocks())
-        contenders += [_contender(detector, method, share, image) for share in (shares if gated else [None])]
-    if peer:
-        contenders.append(_peer(image, ModelCard(size, size, "", "", (), False, input_size).resize(), chosen, dtype))
-    results: list[list] = [[] for _ in contenders]
-    for number in range(rounds + 3):
-        for contender, rows in zip(contenders, results, strict=True):
-            rows.append(contender.run())
-        if number >= 3:
-            on_round()
-    summary = [_summarise(c, rows[3:]) for c, rows in zip(contenders, results, strict=True)]
-    return summary, str(chosen), str(dtype).removeprefix("torch.")
+    for _ in range(UNCOUNTED):
+        for contender in contenders:
+            contender.run(images[0])
+    results: list[list[Result]] = [[] for _ in contenders]
+    started, number = time.monotonic(), 0
+    while number < rounds and (number < LEAST_ROUNDS or time.monotonic() - started < seconds):
+        for contender, own in zip(contenders, results, strict=True):
+            own.append(contender.run(images[number % len(images)]))
+        number += 1
+        on_round()
+    used = images[:number]
+    return [_summarise(contender, own, used) for contender, own in zip(contenders, results, strict=True)], number
 
 
-def as_records(rows: Sequence[SpeedRow]) -> list[dict]:
-    """Rows for JSON, each with its speed relative to the first row (above 1 = faster)."""
-    return [asdict(row) | {"speedup": rows[0].milliseconds / row.milliseconds} for row in rows]
+def as_records(rows: Sequence[SpeedRow]) -> list[dict[str, Any]]:
+    """Rows for JSON, each with its speed relative to the dense one, or the first (above 1 = faster)."""
+    base = next((row for row in rows if row.name == DENSE), rows[0])
+    return [asdict(row) | {"speedup": base.milliseconds / row.milliseconds} for row in rows]
 
 
-def _random_detector(
-    size: str, method: str, device: torch.device, dtype: torch.dtype, input_size: tuple[int, int] | None
-) -> TaskDetector:
-    torch.manual_seed(0)
-    network = build_detector(size, method, len(COCO))
-    torch.nn.init.normal_(network.roi_head.bbox_head.fc_cls.weight, std=0.2)
-    return TaskDetector(network, ModelCard(size, size, method, "coco", COCO, False, input_size), device, dtype)
-
-
-def _threshold_for(detector: TaskDetector, image: NDArray[np.uint8], candidates: int) -> float:
-    """The score that this many (box, class) pairs exceed."""
-    logits: list[torch.Tensor] = []
-    handle = detector.network().roi_head.bbox_head.register_forward_hook(lambda *args: logits.append(args[2][0]))
-    detector.score_threshold = 1.0
-    detector.detect(image)
-    handle.remove()
-    scores = logits[0].float().softmax(-1)[:, :-1].flatten()
-    return float(scores.topk(min(candidates + 1, scores.numel())).values[-1])
-
-
-def _contender(detector: TaskDetector, method: str, share: float | None, image: NDArray[np.uint8]) -> _Contender:
-    def run() -> tuple[dict[str, float], float | None, int]:
-        detector.forced_share = share
-        found = detector.detect(image)
-        return found.timings, float(np.mean(found.kept)) if found.kept else None, len(found)
-
-    gflops = stage_gflops(detector, image, share)
-    name = method if share is None else f"{method}, {share:.0%} kept"
-    return _Contender(name, run, gflops, _millions(detector.network()))
-
-
-def stage_gflops(detector: TaskDetector, image: NDArray[np.uint8], share: float | None = None) -> dict[str, float]:
-    """Billions of operations per stage (a multiply-add is two) on one image under the detector's task and settings.
-
-    Args:
-        share: force every gate to this share of tokens; None = the gates decide.
-    """
-    network = detector.network()
-    frame = frame_for(image.shape[0], image.shape[1], detector.card.resize())
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).to(detector.device)
-    batch = to_input(pixels, frame, next(network.parameters()).dtype)
-    _, state = detector.new_state()
-    state.forced_share = share
-    # Not in inference mode, in which torch counts nothing.
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        recorder = FlopRecorder(counter)
-        with recording(recorder):
-            network(batch, [frame.content], state, detector.score_threshold, detector.max_detections)
-    return recorder.operations
-
-
-def _peer(image: NDArray[np.uint8], size: InputSize, device: torch.device, dtype: torch.dtype) -> _Contender:
-    """Torchvision's detector at the same input size; in bf16 by autocast, which is how its users run it."""
-    frame = frame_for(image.shape[0], image.shape[1], size)
-    network = maskrcnn_resnet50_fpn(
-        weights=None, weights_backbone=None, min_size=min(frame.content), max_size=max(frame.content)
+def _summarise(contender: Contender, results: Sequence[Result], images: Sequence[NDArray[np.uint8]]) -> SpeedRow:
+    names = list(dict.fromkeys(name for result in results for name in result.timings))
+    stages = {name: statistics.median(result.timings.get(name, 0.0) for result in results) for name in names}
+    milliseconds = stages.pop("total")
+    shares = [result.kept for result in results if result.kept is not None]
+    traced = trace(lambda: contender.run(images[0]), contender.device)
+    return SpeedRow(
+        name=contender.name,
+        precision=str(contender.dtype).removeprefix("torch."),
+        kept=statistics.mean(shares) if shares else None,
+        milliseconds=milliseconds,
+        stages=stages,
+        gflops=_mean([contender.gflops(image) for image in images]),
+        kernels=traced.kernels,
+        live_megabytes=traced.live_bytes / 1e6,
+        detections=statistics.mean(result.detections for result in results),
+        parameters=contender.parameters,
     )
-    network = network.eval().requires_grad_(False).to(device)
-    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
-
-    def detect() -> int:
-        with torch.inference_mode(), autocast:
-            pixels = torch.from_numpy(image).to(device).permute(2, 0, 1).float() / 255
-            return len(network([pixels])[0]["scores"].cpu())
-
-    def run() -> tuple[dict[str, float], float | None, int]:
-        recorder = recorder_for(device)
-        with recording(recorder), stage("total"):
-            found = detect()
-        return recorder.milliseconds(), None, found
-
-    with FlopCounterMode(display=False) as counter:
-        detect()
-    return _Contender(PEER, run, {"total": counter.get_total_flops() / 1e9}, _millions(network))
 
 
-def _millions(network: torch.nn.Module) -> float:
-    return sum(parameter.numel() for parameter in network.parameters()) / 1e6
-
-
-def _summarise(contender: _Contender, rows: Sequence[tuple[dict[str, float], float | None, int]]) -> SpeedRow:
-    names = list(rows[0][0])
-    stages = {name: statistics.median(row[0].get(name, 0.0) for row in rows) for name in names}
-    total = stages.pop("total")
-    gflops = (
-        contender.gflops
-        if "total" in contender.gflops
-        else contender.gflops | {"total": sum(contender.gflops.values())}
-    )
-    return SpeedRow(contender.name, rows[-1][1], total, stages, gflops, rows[-1][2], contender.parameters)
+def _mean(counts: Sequence[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for count in counts for name in count)
+    return {name: sum(count.get(name, 0.0) for count in counts) / len(counts) for name in names}

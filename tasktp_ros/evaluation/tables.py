@@ -27,6 +27,7 @@ Written by `python -m tasktp_ros.evaluation.tables results docs/measured.md` fro
 versions, commit, command and raw values. Rows of one table were measured in turns of one run; the machine is shared and
 noisy, so compare rows, not tables.
 """
+STREAM_TASKS = {"all": "all categories", "one": "one category"}
 CONTENDERS = (("method", ""), ("dense", "dense"), ("dense_restricted", "dense, same restriction"))
 
 
@@ -39,8 +40,12 @@ def page(results: Path) -> str:
         parts.append(_search(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("times_*.json")):
         parts.append(_times(path.name, json.loads(path.read_text())))
+    for path in sorted(results.glob("stream_*.json")):
+        parts.append(_stream(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("bench_*.json")):
         parts.append(_bench(path.name, json.loads(path.read_text())))
+    for path in sorted(results.glob("latency_*.json")):
+        parts.append(_latency(path.name, json.loads(path.read_text())))
     for name in ("office_walk", "demo_sample"):
         path = results / f"{name}.json"
         if path.exists():
@@ -145,6 +150,37 @@ def _times(name: str, report: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def _stream(name: str, report: dict[str, Any]) -> str:
+    """Streams along walks, against every image for itself."""
+    setting = report["setting"]
+    lines = [
+        f"## Streams: {report['model']} along {report['walks']} walks, reach {setting['reach']}",
+        "",
+        f"`{report['command']}` ([{name}](../results/{name})); commit {report['commit']}. Entering: tokens that the first block ran. "
+        "Of first: median over frames of the time against the first row's, measured in turns. Found: of the objects that come into view and "
+        "stay for half a second, those found (score 0.5, box IoU 0.5), and frames until then; later: than by the first row, of what both "
+        "find; only: found by the first row only, by this one only. Resets: all tokens enter.",
+        "",
+        _row(["frames/s", "task", "method", "box AP", "AP50", "ms", "of first", "entering", "kept", "found", "frames until: median",
+              "worst", "later: median", "worst", "only first / this", "resets"]),
+        _row(["--:", "---", "---", *["--:"] * 12, "---"]),
+    ]  # fmt: skip
+    for rate, kinds in report["rates"].items():
+        for kind, rows in kinds.items():
+            lines += [_stream_row(rate, STREAM_TASKS[kind], label, row) for label, row in rows.items()]
+    return "\n".join([*lines, ""])
+
+
+def _stream_row(rate: str, task: str, label: str, row: dict[str, Any]) -> str:
+    until, against = row["frames_until_found"], row["against_first"]
+    frames = [until["median"], until["worst"], against["frames_later"]["median"], against["frames_later"]["worst"]]
+    return _row([rate, task, label, f"{row['box_AP']:.1f}", f"{row['box_AP50']:.1f}", f"{row['milliseconds']:.1f}",
+                 f"{row['of_first']:.2f}", f"{row['entered']:.0%}", f"{row['kept']:.0%}", f"{row['found']} of {row['sightings']}",
+                 *("-" if number is None else f"{number:g}" for number in frames),
+                 f"{against['only_first']} / {against['only_this']}",
+                 ", ".join(f"{count} {reason}" for reason, count in row["resets"].items()) or "-"])  # fmt: skip
+
+
 def _spread(values: Sequence[float]) -> str:
     return f"{values[0]:.1f} ± {values[1]:.1f}"
 
@@ -197,6 +233,42 @@ def _walk(name: str, report: dict[str, Any]) -> str:
 def _task_row(title: str, frames: int, kept: str, numbers: dict[str, Any]) -> str:
     times = (numbers[f"{name}_milliseconds"] for name in ("detect", "stamp_to_result", "overhead"))
     return _row([title, str(frames), kept, *(f"{time['median']:.1f} / {time['p95']:.1f}" for time in times)])
+
+
+def _latency(name: str, report: dict[str, Any]) -> str:
+    """How old results are, and what a soak held."""
+    lines = [
+        f"## Age of results: {report['model']} and stand-ins",
+        "",
+        f"`{report['command']}` ([{name}](../results/{name}), with histograms); commit {report['commit']}. Images of "
+        f"{report['image'][0]} x {report['image'][1]}. Age: image stamped to detections received by another process. Waiting: in the "
+        f"node without detecting. Late: waited for more than one period and {report['margin_milliseconds']:g} ms.",
+        "",
+    ]
+    if report["rows"]:
+        lines += [
+            _row(["detector", "cameras", "Hz", "results/s", "detect ms", "age ms, median / p95 / max", "waiting, median / p95", "late",
+                  "answered per camera"]),
+            _row(["---", *["--:"] * 8]),
+        ]  # fmt: skip
+    for row in report["rows"]:
+        if not row["age"]:
+            continue
+        age, waiting = row["age"], row["waiting"]
+        lines.append(
+            _row([row["detector"], str(len(row["sent"])), f"{row['rate']:g}", f"{row['results_per_second']:.1f}",
+                  f"{row['detect']['median']:.1f}", f"{age['median']:.1f} / {age['p95']:.1f} / {age['max']:.1f}",
+                  f"{waiting['median']:.1f} / {waiting['p95']:.1f}", f"{row['late']:.1%}", ", ".join(map(str, row["answered"]))])
+        )  # fmt: skip
+    if soak := report["soak"]:
+        first, last, growth = soak["windows"][0], soak["windows"][-1], soak["growth"]
+        lines.append(
+            f"{soak['minutes']:g} minutes, {soak['cameras']} cameras at {soak['rate']:g} Hz, tasks that change, {soak['results']} results: "
+            f"memory {first['rss_mib']:.1f} MiB at first and {last['rss_mib']:.1f} at last, threads {first['threads']:g} and "
+            f"{last['threads']:g}, median age {first['age_median']:.1f} and {last['age_median']:.1f} ms; from the second fifth to the last "
+            f"{growth['rss_mib']:+.1f} MiB, {growth['threads']:+g} threads, {growth['age_median']:+.1f} ms."
+        )
+    return "\n".join([*lines, ""])
 
 
 def _cells(values: dict[str, float]) -> list[str]:

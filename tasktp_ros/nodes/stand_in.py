@@ -73,7 +73,7 @@ class StandIn:
     def close(self) -> None:
         """Nothing is held."""
 
-    def detect(self, image: NDArray[np.uint8]) -> Any:
+    def detect(self, image: NDArray[np.uint8], arrival: Any = None) -> Any:
         """Wait, and find `FOUND` things side by side."""
         from tasktp_ros.runtime.detections import PATCH, Detections
         from tasktp_ros.runtime.masks import MaskWindow
@@ -92,7 +92,7 @@ class StandIn:
         tokens = np.ones((1, frame.padded[0] // PATCH, frame.padded[1] // PATCH), bool)
         return Detections(
             boxes, np.linspace(0.9, 0.6, FOUND, dtype=np.float32), labels, [self.vocabulary[label] for label in labels], windows,
-            tokens, {"waiting": milliseconds, "total": milliseconds}, self._task, self.reach, frame,
+            tokens, (), {"waiting": milliseconds, "total": milliseconds}, self._task, self.reach, frame,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ tokens with the pruned ones hidden, which is also the slow twin the fast path is
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -49,6 +50,19 @@ class GatedReducer(Reducer, ABC):
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Decision of one gate: (B, N, C) -> (B, N) bool; with noise (B, N) float 0 or 1 that carries a gradient."""
 
+    def select_entering(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
+        """As :meth:`select`; tokens that did not enter are not kept. In one image the gate does not even look at them."""
+        if state.entering is None:
+            return self.select(gate, tokens, state)
+        if state.mask_only or tokens.shape[0] > 1:
+            return self.select(gate, tokens, state) & state.entering
+        index = state.entering[0].nonzero()[:, 0]
+        if len(index) == 0:
+            return torch.zeros_like(state.entering)
+        # To the gate these are all tokens there are. The copy of the state shares the lists that the gate fills.
+        decided = self.select(gate, tokens.index_select(1, index), replace(state, entering=None))
+        return torch.zeros_like(state.entering).index_copy(1, index, decided)
+
     def nothing_relevant(self, state: ReductionState) -> Tensor:
         """Whether the last gate shows that no image holds anything of the task, () bool: it keeps no token at all, or takes the
         presence of every category of the task in every image for less probable than `state.stop_below`.
@@ -62,22 +76,20 @@ class GatedReducer(Reducer, ABC):
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         if first < self.first_gated:
-            return super().__call__(blocks, first, tokens, state)
+            if state.entering is None:
+                return super().__call__(blocks, first, tokens, state)
+            with stage("blocks"):
+                return run_pruned(blocks, tokens, state.entering, state)
         for start in range(0, len(blocks), self.blocks_per_gate):
             group = blocks[start : start + self.blocks_per_gate]
             with stage("gates"):
-                keep = self.select((first + start - self.first_gated) // self.blocks_per_gate, tokens, state)
+                keep = self.select_entering((first + start - self.first_gated) // self.blocks_per_gate, tokens, state)
                 state.masks.append(keep)
                 if state.reach == "frame":
                     self.leave(self.nothing_relevant(state), state)
                 state.keep.extend([keep.detach() > 0.5 if keep.is_floating_point() else keep] * len(group))
             with stage("blocks"):
-                if state.mask_only:
-                    tokens = run_masked(group, tokens, keep)
-                elif state.capacity is not None:
-                    tokens = run_padded(group, tokens, keep, state.capacity)
-                else:
-                    tokens = run_kept(group, tokens, keep)
+                tokens = run_pruned(group, tokens, keep, state)
         return tokens
 
     def leave(self, nothing: Tensor, state: ReductionState) -> None:
@@ -90,6 +102,15 @@ class GatedReducer(Reducer, ABC):
             state.left.append(nothing)
         elif bool(nothing):
             raise NothingRelevant
+
+
+def run_pruned(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor, state: ReductionState) -> Tensor:
+    """Run blocks on the tokens (B, N, C) that `keep` (B, N) names, the way the state asks for."""
+    if state.mask_only:
+        return run_masked(blocks, tokens, keep)
+    return (
+        run_kept(blocks, tokens, keep) if state.capacity is None else run_padded(blocks, tokens, keep, state.capacity)
+    )
 
 
 def run_kept(blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor) -> Tensor:

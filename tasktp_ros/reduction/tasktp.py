@@ -90,10 +90,19 @@ class PresenceHead(nn.Module):
         self.place = nn.Linear(dim, num_classes)
         self.scale = nn.Parameter(torch.ones(num_classes))
 
-    def forward(self, tokens: Tensor, class_logits: Tensor) -> Tensor:
-        """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32."""
-        expected = class_logits.log_softmax(-1)[..., :-1].logsumexp(1)
-        return self.scale * expected + self.place(self.norm(tokens.mean(1))).to(expected.dtype)
+    def forward(self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32.
+
+        Args:
+            counted: (B, N) bool, the tokens that there are; None = all. An image without any has no meaning.
+        """
+        likely = class_logits.log_softmax(-1)[..., :-1]
+        mean = tokens.mean(1)
+        if counted is not None:
+            likely = likely.masked_fill(~counted[..., None], -torch.inf)
+            number = counted.sum(1, keepdim=True).clamp(min=1)
+            mean = (tokens * counted[..., None]).sum(1) / number.to(tokens.dtype)
+        return self.scale * likely.logsumexp(1) + self.place(self.norm(mean)).to(likely.dtype)
 
 
 def top_of_row(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -167,7 +176,7 @@ class TaskTP(GatedReducer):
         state.class_logits.append(class_logits)
         state.keep_logits.append(logits)
         if len(self.presence):
-            state.presence.append(self.presence[gate](seen, class_logits))
+            state.presence.append(self.presence[gate](seen, class_logits, state.entering))
         if state.sample_noise or state.straight_through:
             log_probabilities = logits.log_softmax(-1)
             noisy = F.gumbel_softmax(log_probabilities, tau=1.0) if state.sample_noise else log_probabilities.exp()

@@ -39,6 +39,7 @@ class Detections:
         task: the task these detections were made for.
         reach: how far it was followed, see `TaskDetector.reach`.
         frame: the image's geometry.
+        entering: (h, w) bool tokens that entered the first block, where a stream chose them; None = all.
     """
 
     boxes: NDArray[np.float32]
@@ -52,6 +53,7 @@ class Detections:
     task: Task
     reach: str
     frame: ImageFrame
+    entering: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -75,6 +77,11 @@ class Detections:
     def kept(self) -> tuple[float, ...]:
         """Share of tokens in 0..1 that each gated block ran; empty for a dense model."""
         return tuple(count / self.total_tokens for count in self.kept_tokens)
+
+    @property
+    def entered(self) -> float:
+        """Share of tokens in 0..1 that entered the first block."""
+        return 1.0 if self.entering is None else float(self.entering.mean())
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from tasktp_ros.errors import InputError, TaskError
 from tasktp_ros.runtime.checkpoints import ModelCard
@@ -28,6 +29,7 @@ from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.prepare import prepare_for_inference
 from tasktp_ros.runtime.static_path import EXECUTIONS, SLOTS, Geometry, Read, StaticPath
+from tasktp_ros.runtime.stream import Arrival, Seen
 from tasktp_ros.runtime.timing import recorder_for
 from tasktp_ros.runtime.upload import Uploader
 from tasktp_ros.tasks.vocabulary import Task, resolve_categories
@@ -229,11 +231,13 @@ class TaskDetector:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def detect(self, image: NDArray[np.uint8]) -> Detections:
+    def detect(self, image: NDArray[np.uint8], arrival: Arrival | None = None) -> Detections:
         """Find the task's categories in one image.
 
         Args:
             image: (H, W, 3) uint8 RGB; any strides, so that views of messages need no copy.
+            arrival: its place in a camera's stream (`TokenStream.at`): what is known from the images before decides which tokens
+                enter the first block. None = all do. A model without gates keeps everything and takes no notice.
 
         Raises:
             InputError: wrong shape or dtype, empty, or more than 100 million pixels.
@@ -242,7 +246,7 @@ class TaskDetector:
         check_image(image)
         task, state = self.new_state()
         with self._busy, torch.inference_mode():
-            return self._detect(self.network(), image, task, state)
+            return self._detect(self.network(), image, task, state, arrival)
 
     def new_state(self) -> tuple[Task, ReductionState]:
         """The task as it is now, and what one pass of the network is to know of it and of this detector's settings."""
@@ -251,19 +255,21 @@ class TaskDetector:
         state.forced_share, state.reach, state.stop_below = self.forced_share, self._reach, self.stop_below
         return task, state
 
-    def _detect(self, network: Detector, image: NDArray[np.uint8], task: Task, state: ReductionState) -> Detections:
+    def _detect(
+        self, network: Detector, image: NDArray[np.uint8], task: Task, state: ReductionState, arrival: Arrival | None
+    ) -> Detections:
         started = time.perf_counter()
         recorder = recorder_for(self.device)
         frame = frame_for(image.shape[0], image.shape[1], self._resize)
         with recording(recorder):
             with stage("preprocess"):
                 pixels, reversed_channels = self._uploader.upload(image)
-            read = None
-            if self._static is not None:
+            read, entering = None, None
+            if self._static is not None and arrival is None:
                 geometry = self._geometry(frame, reversed_channels, state)
                 read = self._static.detect(pixels, geometry, state, self.score_threshold)
             if read is None:
-                read = self._detect_dynamic(network, pixels, reversed_channels, frame, state)
+                read, entering = self._detect_dynamic(network, pixels, reversed_channels, frame, state, task, arrival)
             with stage("postprocess"):
                 boxes = frame.boxes_to_source(torch.from_numpy(read.boxes[: self.max_detections])).numpy()
                 windows = [paste(mask, box, *frame.source) for mask, box in zip(read.masks, boxes, strict=False)]
@@ -273,14 +279,40 @@ class TaskDetector:
         names = [self.vocabulary[label] for label in labels]
         token_masks = read.keep.reshape(-1, frame.padded[0] // PATCH, frame.padded[1] // PATCH)
         return Detections(
-            boxes, scores, labels, names, windows, token_masks, read.presence, timings, task, state.reach, frame
+            boxes,
+            scores,
+            labels,
+            names,
+            windows,
+            token_masks,
+            read.presence,
+            timings,
+            task,
+            state.reach,
+            frame,
+            entering,
         )
 
     def _detect_dynamic(
-        self, network: Detector, pixels: Tensor, reversed_channels: bool, frame: ImageFrame, state: ReductionState
-    ) -> Read:
+        self,
+        network: Detector,
+        pixels: Tensor,
+        reversed_channels: bool,
+        frame: ImageFrame,
+        state: ReductionState,
+        task: Task,
+        arrival: Arrival | None,
+    ) -> tuple[Read, NDArray[np.bool_] | None]:
+        """What was found, and under a stream which tokens entered (None = all)."""
         with stage("preprocess"):
             batch = to_input(pixels, frame, self._dtype, reversed_channels)
+        entering, seen = None, None
+        if arrival is not None and network.backbone.reducer.gated_blocks():
+            with stage("stream"):
+                seen = Seen(arrival.stamp, arrival.view, frame, task, thumbnail(batch))
+                entering = arrival.stream.entering(seen)
+                if entering is not None:
+                    state.entering = torch.from_numpy(entering.reshape(1, -1)).to(self.device)
         found = network(batch, [frame.content], state, self.score_threshold, self.max_detections)[0]
         with stage("postprocess"):
             boxes, scores, labels, masks = (
@@ -292,11 +324,19 @@ class TaskDetector:
             if state.keep:
                 keep[: len(state.keep)] = torch.cat(state.keep).cpu().numpy()
             presence = [float(of_task(logits, state.relevant).amax().sigmoid()) for logits in state.presence]
-            return Read(boxes, scores, labels, masks, keep, tuple(presence))
+        if arrival is not None and seen is not None:
+            kept = torch.cat(state.masks).any(0).cpu().numpy()
+            arrival.stream.remember(seen, kept.reshape(seen.thumbnail.shape))
+        return Read(boxes, scores, labels, masks, keep, tuple(presence)), entering
 
     def _geometry(self, frame: ImageFrame, reversed_channels: bool, state: ReductionState) -> Geometry:
         slots = SLOTS * max(1, -(-self.max_detections // SLOTS))
         return Geometry(frame, reversed_channels, state.reach, state.stop_below, state.forced_share, slots)
+
+
+def thumbnail(batch: Tensor) -> NDArray[np.float32]:
+    """Per token the mean of a normalised input (1, 3, H, W) over its pixels and colours: (H / 16, W / 16)."""
+    return avg_pool2d(batch, PATCH)[0].float().mean(0).cpu().numpy()
 
 
 def check_image(image: NDArray[np.uint8]) -> None:

@@ -7,7 +7,7 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""Attention over thousands of tokens on a CPU: a few queries at a time, where that is measured to be faster than torch's own.
+"""Attention over hundreds and thousands of tokens on a CPU: a few queries at a time, where that is measured to be faster than torch's own.
 
 Torch's fused kernel multiplies small tiles of its own. Some processors run the library's whole products in bf16 so much faster that
 writing the scores of a hundred queries into the cache and reading them back is worth it.
@@ -21,8 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LONG = 1024
+LEAST = 128
 """Tokens from which on the difference is worth measuring."""
+MOST = 1024
+"""Tokens from which on the answer is the same."""
 SCORES = 1 << 20
 """About how many scores are made at a time."""
 
@@ -50,23 +52,25 @@ def attend_in_parts(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
 
 
 def fastest_attention(length: int, heads: int, width: int, dtype: torch.dtype) -> Attention:
-    """What is faster on this CPU for this many tokens and heads of this width; measured once per process."""
-    return _faster_when_long(heads, width, dtype) if length >= LONG else attend_fused
+    """What is faster on this CPU for about this many tokens and heads of this width; measured once per process."""
+    if length < LEAST:
+        return attend_fused
+    return _faster_at(min(MOST, 1 << (length.bit_length() - 1)), heads, width, dtype)
 
 
 @lru_cache(maxsize=32)
-def _faster_when_long(heads: int, width: int, dtype: torch.dtype) -> Attention:
+def _faster_at(length: int, heads: int, width: int, dtype: torch.dtype) -> Attention:
     with torch.inference_mode():
-        query, key, value = torch.ones(3, 1, heads, LONG, width, dtype=dtype)
+        query, key, value = torch.ones(3, 1, heads, length, width, dtype=dtype)
         return min((attend_fused, attend_in_parts), key=lambda attention: _seconds(attention, query, key, value))
 
 
-def _seconds(attention: Attention, *arguments: Tensor) -> float:
+def _seconds(attention: Attention, query: Tensor, key: Tensor, value: Tensor) -> float:
     """Best of several calls, after one that is not counted."""
     best = float("inf")
     for number in range(5):
         started = time.perf_counter()
-        attention(*arguments, None)
+        attention(query, key, value, None)
         if number:
             best = min(best, time.perf_counter() - started)
     return best

@@ -140,7 +140,7 @@ class Backbone(nn.Module):
         with stage("injector"):
             if state.around_kept and state.capacity is not None:
                 return inject_around(interaction, tokens, prior, state.keep[-1], token_shapes, prior_shapes)
-            near = tokens_around(state.keep[-1], token_shapes[0]) if state.around_kept else None
+            near = None if state.followed is None else tokens_around(state.followed, token_shapes[0])
             return interaction.inject(tokens, prior, token_shapes, prior_shapes, near)
 
     def extract(
@@ -156,7 +156,7 @@ class Backbone(nn.Module):
         with stage("extractor"):
             if state.around_kept and state.capacity is not None:
                 return extract_around(interaction, prior, tokens, state.keep[-1], token_shapes, prior_shapes)
-            cells = cells_around(state.keep[-1], token_shapes[0]) if state.around_kept else None
+            cells = None if state.followed is None else cells_around(state.followed, token_shapes[0])
             return interaction.extract(prior, tokens, token_shapes, prior_shapes, cells)
 
     def embed_prior(self, image: Tensor) -> tuple[Tensor, Tensor]:

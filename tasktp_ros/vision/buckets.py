@@ -19,6 +19,12 @@ from torch import Tensor
 LEAST = 16
 
 
+def rounded(count: int, total: int) -> int:
+    """The next of few numbers: at most an eighth or 15 above `count`, and never above `total`; 0 stays 0."""
+    step = max(LEAST, (1 << count.bit_length()) // 16)
+    return min(count + -count % step, total)
+
+
 def padded(index: Tensor, total: int) -> Tensor:
     """Repeat the last of (K,) int64 indices until their number is one of few, at most an eighth or 15 above K.
 
@@ -31,6 +37,4 @@ def padded(index: Tensor, total: int) -> Tensor:
     count = len(index)
     if count == 0 or index.device.type != "cpu":
         return index
-    step = max(LEAST, (1 << count.bit_length()) // 16)
-    more = min(-count % step, total - count)
-    return torch.cat((index, index[-1:].expand(more)))
+    return torch.cat((index, index[-1:].expand(rounded(count, total) - count)))

@@ -49,13 +49,16 @@ class ReductionState:
         mask_only: run blocks on all tokens with pruned keys hidden, as in training; the slow twin of gathering.
         capacity: gated blocks run on exactly this many token rows, and nothing waits for the device; who sets it has to
             compare it with what was kept (see `reduction.static`). None = as many rows as tokens are kept.
+        entering: (B, N) bool, tokens that enter the first block; the others are pruned for the whole frame, as if every gate had
+            pruned them. None = all. Methods without gates prune nothing and take no notice.
         reach: one of `reach.REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
         stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
             leave only where no token is kept.
         keep: per gated block (B, N) bool, filled while the blocks run.
         scores: per gate (B, N) float keep score (the soft one in training), filled likewise.
         class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
-        keep_logits: per gate (B, N, 2), without noise; which index means "keep" is the method's own.
+        keep_logits: per gate (B, N, 2), without noise; which index means "keep" is the method's own. Of one image of which not all
+            tokens enter, this, `scores` and `class_logits` hold rows of the K entering tokens only.
         masks: per gate (B, N) decision as it was applied to the blocks, with its gradient.
         presence: per gate (B, num_classes) logits of "this category is on the image", by methods that estimate it.
         left: under reach "frame" with a capacity: per gate () bool, whether it sees nothing of the task.
@@ -68,6 +71,7 @@ class ReductionState:
     sample_noise: bool = False
     mask_only: bool = False
     capacity: int | None = None
+    entering: Tensor | None = None
     reach: str = "blocks"
     stop_below: tuple[float, ...] = ()
     keep: list[Tensor] = field(default_factory=list)
@@ -82,6 +86,15 @@ class ReductionState:
     def around_kept(self) -> bool:
         """Whether what comes now works around kept tokens only: some gate has decided, and the reach goes beyond blocks."""
         return self.reach != "blocks" and bool(self.keep)
+
+    @property
+    def followed(self) -> Tensor | None:
+        """(B, N) bool tokens that what comes now works around; None = all of them: under reach "blocks", or where neither a gate
+        nor `entering` has left any out.
+        """
+        if self.reach == "blocks":
+            return None
+        return self.keep[-1] if self.keep else self.entering
 
     def as_cells(self, batch: int) -> bool:
         """Whether the maps of a batch of this size come as the cells around kept tokens: one image, not in training, and where

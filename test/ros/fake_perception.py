@@ -39,6 +39,7 @@ class FakeDetector:
         self.label = f"{model} (untrained)"
         self.score_threshold, self.max_detections = 0.5, 100
         self.reach = ""
+        self.arrivals: list[tuple[Any, float]] = []  # keeps the streams alive, so that no two are one
         self.task = Task()
 
     def set_task(self, categories: Any, *, task_id: str = "", revision: int = 0, threshold: Any = None) -> Task:
@@ -55,12 +56,18 @@ class FakeDetector:
     def close(self) -> None:
         """Nothing is held."""
 
-    def detect(self, image: np.ndarray) -> Any:
+    def detect(self, image: np.ndarray, arrival: Any = None) -> Any:
         if image[0, 0, 0] == 13:
             raise RuntimeError("thirteen brings bad luck")
         if self.name == "slow":
             print("detecting for long", flush=True)
             time.sleep(LONG)
+        if arrival is not None:
+            self.arrivals.append((id(arrival.stream), arrival.stamp))
+            print(
+                f"{len(set(self.arrivals))} arrivals on {len({stream for stream, _ in self.arrivals})} streams",
+                flush=True,
+            )
         if self.name == "unhurried":
             time.sleep(0.1)
         height, width = image.shape[:2]

@@ -83,7 +83,7 @@ class Detector(FakeDetector):
         super().__init__("fake")
         self._stations = stations
 
-    def detect(self, image: np.ndarray) -> Any:
+    def detect(self, image: np.ndarray, arrival: Any = None) -> Any:
         self._stations.begun.append(int(image[0, 0, 0]))
         assert self._stations.may_detect.wait(PATIENCE)
         return super().detect(image)

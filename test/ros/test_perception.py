@@ -398,6 +398,42 @@ def test_several_cameras_share_one_model_fairly(robot: Robot, start: Start, diag
         listener.close()
 
 
+def test_each_camera_has_its_own_stream_while_the_parameter_is_on(robot: Robot, start: Start) -> None:
+    name = "/streams/perception"
+    process = start((FAKE_PERCEPTION,), "-r", "__ns:=/streams", model="fake", autostart=True, cameras="[front, left]")
+    answers = {
+        side: robot.listen(Detection2DArray, f"/streams/{side}/detections").connected() for side in ("front", "left")
+    }
+    with robot.camera("/streams/front") as front, robot.camera("/streams/left") as left:
+        connect(front, answers["front"])
+        connect(left, answers["left"])
+
+        def show(camera: Any, side: str, number: int) -> None:
+            camera.publish(picture(number))
+            answers[side].until(lambda found: found.header.stamp.sec == number, f"frame {number}")
+
+        show(front, "front", 1001)
+        assert "in stream" not in process.log, "off by default"
+        assert robot.set(name, stream=True) == ""
+        for number in (1002, 1003):
+            show(front, "front", number)
+            show(left, "left", number)
+        process.says("stamp 1003 in stream 0")
+        process.says("stamp 1003 in stream 1")
+        assert robot.set(name, stream=False) == ""
+        show(front, "front", 1004)
+        assert robot.set(name, stream=True) == ""
+        show(front, "front", 1005)
+        process.says("stamp 1005 in stream 2")
+        assert "stamp 1004" not in process.log
+        assert robot.transition("deactivate", name) and robot.transition("activate", name)
+        connect(front, answers["front"])
+        show(front, "front", 1006)
+        process.says("stamp 1006 in stream 3")
+    for listener in answers.values():
+        listener.close()
+
+
 def test_compressed_images_are_understood_by_themselves(
     robot: Robot, start: Start, diagnostics: DiagnosticsListener
 ) -> None:

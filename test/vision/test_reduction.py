@@ -23,6 +23,7 @@ from tasktp_ros.vision.reducer import NothingRelevant
 from tasktp_ros.vision.vit import Block
 
 GATED = ["tasktp", "svit"]
+PRESENT = [("tasktp", False), ("svit", False), ("tasktp", True)]
 CLASSES = 6
 
 
@@ -132,6 +133,73 @@ def test_fast_path_equals_its_slow_twin(method):
     assert 0 < torch.stack(fast_state.keep).float().mean() < 1
     for a, b in zip(fast, slow, strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def entering(batch: int, share: float) -> Tensor:
+    """Random tokens of images of 96 x 128 px."""
+    return torch.rand(batch, 48, generator=torch.Generator().manual_seed(9)) < share
+
+
+@pytest.mark.parametrize(("method", "presence"), PRESENT)
+@pytest.mark.parametrize("reach", ["blocks", "network"])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 1.0])
+def test_gates_that_see_entering_tokens_only_equal_gates_that_see_all(method, presence, reach, share):
+    backbone = small_backbone(method, presence)
+    image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(7))
+    states, maps = [], []
+    for mask_only in (False, True):
+        state = backbone.reducer.begin()
+        state.entering, state.reach, state.mask_only = entering(1, share), reach, mask_only
+        with suppress(NothingRelevant):
+            maps.append(backbone.run(image, state))
+        states.append(state)
+    fast, slow = states
+    assert all(torch.equal(a, b) for a, b in zip(fast.keep, slow.keep, strict=True))
+    assert not (torch.stack(fast.keep) & ~entering(1, share)).any(), "what did not enter never comes back"
+    assert torch.stack(fast.keep).any() or share == 0
+    if share:
+        assert len(fast.presence) == 3 * presence
+        torch.testing.assert_close(fast.presence, slow.presence, atol=1e-4, rtol=1e-4)
+    if reach == "blocks":  # else they come as cells here and as maps there, which other tests compare
+        torch.testing.assert_close(*maps, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("method", "presence"), PRESENT)
+def test_all_tokens_entering_changes_nothing(method, presence):
+    backbone = small_backbone(method, presence)
+    image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(7))
+    without, state = backbone.reducer.begin(), backbone.reducer.begin()
+    state.entering = entering(1, 1.0)
+    for a, b in zip(backbone.run(image, without), backbone.run(image, state), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert torch.equal(torch.stack(without.keep), torch.stack(state.keep))
+
+
+def test_images_of_a_batch_enter_for_themselves():
+    backbone = small_backbone("tasktp", presence=True)
+    images = torch.randn(3, 3, 96, 128, generator=torch.Generator().manual_seed(7))
+    state = backbone.reducer.begin()
+    state.entering = entering(3, 0.5)
+    state.entering[1, 5:] = False
+    together = backbone.run(images, state)
+    for index in range(3):
+        alone_state = backbone.reducer.begin()
+        alone_state.entering = state.entering[index : index + 1]
+        alone = backbone.run(images[index : index + 1], alone_state)
+        assert torch.equal(torch.stack(alone_state.keep)[:, 0], torch.stack(state.keep)[:, index])
+        for whole, part in zip(state.presence, alone_state.presence, strict=True):
+            torch.testing.assert_close(whole[index : index + 1], part, atol=1e-4, rtol=1e-4)
+        for whole, part in zip(together, alone, strict=True):
+            torch.testing.assert_close(whole[index : index + 1], part, atol=1e-4, rtol=1e-4)
+
+
+def test_a_token_that_does_not_enter_keeps_its_value_from_the_first_block_on():
+    backbone = small_backbone("tasktp")
+    state = backbone.reducer.begin()
+    state.entering = torch.zeros(1, 40, dtype=torch.bool)
+    state.entering[0, 17] = True
+    out = backbone.reducer(blocks(), 0, tokens(), state)
+    assert torch.equal((out != tokens()).any(-1), state.entering)
 
 
 @pytest.mark.parametrize("method", GATED)

@@ -92,7 +92,14 @@ def read_label_map(table: Path, vocabulary: str) -> LabelMap:
 def category_masks(
     labels: NDArray[np.uint16], instances: NDArray[np.uint8], wanted: LabelMap
 ) -> list[tuple[str, NDArray[np.bool_]]]:
-    """The instances of a frame that belong to a category: its name and mask (H, W) each, by instance number.
+    """The instances of a frame that belong to a category: its name and mask (H, W) each, by instance number."""
+    return [(category, mask) for _, category, mask in numbered_masks(labels, instances, wanted)]
+
+
+def numbered_masks(
+    labels: NDArray[np.uint16], instances: NDArray[np.uint8], wanted: LabelMap
+) -> list[tuple[int, str, NDArray[np.bool_]]]:
+    """The instances of a frame that belong to a category: instance number, category and mask (H, W) each.
 
     An instance has the label that most of its pixels have, since borders of the projected pictures are rough.
 
@@ -108,5 +115,5 @@ def category_masks(
         values, counts = np.unique(labels[mask], return_counts=True)
         category = wanted.categories.get(int(values[counts.argmax()]))
         if category is not None:
-            found.append((category, mask))
+            found.append((int(number), category, mask))
     return found

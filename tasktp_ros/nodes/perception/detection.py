@@ -34,6 +34,7 @@ from tasktp_ros.nodes.perception.camera import Camera, Frame
 from tasktp_ros.nodes.perception.handover import Handover
 from tasktp_ros.nodes.perception.mailbox import Mailbox
 from tasktp_ros.nodes.perception.results import ResultMessages
+from tasktp_ros.nodes.perception.streams import CameraStreams
 from tasktp_ros.nodes.perception.worker import Worker
 
 if TYPE_CHECKING:  # importing it loads torch, which only a configured node needs
@@ -69,6 +70,9 @@ class DetectionService:
         detector: a TaskDetector.
         cameras: served in turn.
         log_error: writes one line to the node's log.
+
+    Attributes:
+        streams: of the cameras, for the parameter `stream`.
     """
 
     def __init__(self, detector: Any, cameras: Sequence[Camera], log_error: Callable[[str], object]) -> None:
@@ -76,6 +80,7 @@ class DetectionService:
         self._detector = detector
         self._complaints = Complaints(log_error)
         self._messages = ResultMessages()
+        self.streams = CameraStreams()
         self._frames: Mailbox[Frame] = Mailbox(names)
         self._pictures: Mailbox[Picture] = Mailbox(names)
         self._results: Handover[Result] = Handover()
@@ -113,7 +118,7 @@ class DetectionService:
     def _detect(self, frame: Frame) -> None:
         pixels = frame.pixels()
         started = time.monotonic()
-        found = self._detector.detect(pixels)
+        found = self._detector.detect(pixels, self.streams.arrival(frame))
         self._results.give(Result(frame, pixels, found, time.monotonic() - started))
 
     def _publish(self, result: Result) -> None:

@@ -96,6 +96,7 @@ class PerceptionNode(ManagedNode):
     def activate(self) -> None:
         """Start the worker, then listen to the cameras."""
         self._service = DetectionService(self._detector, self._cameras, lambda text: self.get_logger().error(text))
+        self._service.streams.enabled = self._settings.stream
         self._service.start()
         self._publish_labels()
         self._listen()
@@ -179,6 +180,8 @@ class PerceptionNode(ManagedNode):
             self._task.set_default(settings.task_categories, settings.prune_threshold)
         elif settings.prune_threshold != before.prune_threshold:
             self._task.set_threshold(settings.prune_threshold)
+        if self._service is not None:
+            self._service.streams.enabled = settings.stream
         if self.active:
             self._listen()
             if settings.score_threshold != before.score_threshold:

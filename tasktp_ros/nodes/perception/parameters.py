@@ -44,6 +44,7 @@ class Settings:
     score_threshold: float
     prune_threshold: float
     reach: str
+    stream: bool
     max_detections: int
     categories: list[str]
     enabled_cameras: list[str]
@@ -113,6 +114,12 @@ def declare_settings(node: Node) -> None:
         "How far the task is followed: blocks (as published), network (everything after a gate works around kept tokens), "
         "frame (and a frame without anything of the task is left early); empty: what the model was trained for.",
         constraints=f"{', '.join(REACHES)}, or empty",
+    )
+    declare(
+        node,
+        "stream",
+        False,
+        "The first block runs only around what a camera's last frame kept, and on a share in turn.",
     )
     declare(node, "max_detections", 100, "Most detections per image.", minimum=1, maximum=1000)
     declare(
