@@ -14,18 +14,20 @@ kernels, the host's calls and waits; and the ratios that docs/gpu.md asks for. W
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasktp_ros.detectors import build_detector
+from tasktp_ros.evaluation.contenders import random_network
 from tasktp_ros.evaluation.launches import Launches, count_launches
 from tasktp_ros.evaluation.results import provenance, write_results
+from tasktp_ros.evaluation.textbook import textbook
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.tasks.vocabulary import COCO
@@ -43,6 +45,7 @@ class Setting:
         method, precision, execution, reach: of the detector.
         categories: the task; None = all.
         share: of tokens that every gate keeps; None for a method without gates.
+        plain: the textbook's way (`evaluation.textbook`).
     """
 
     name: str
@@ -52,9 +55,14 @@ class Setting:
     categories: tuple[str, ...] | None = None
     share: float | None = None
     reach: str = "blocks"
+    plain: bool = False
+
+    def way(self) -> AbstractContextManager[None]:
+        """What the detector has to be made and run inside of."""
+        return textbook() if self.plain else nullcontext()
 
 
-PLAIN = "plain: dense, eager, float32"
+PLAIN = "plain: eager float32, textbook"
 DENSE = "dense, graphs"
 DENSE_ONE = "dense, 1 category, graphs"
 ONE_BLOCKS = "tasktp, 1 category, blocks, graphs"
@@ -64,7 +72,7 @@ ONE_NETWORK = "tasktp, 1 category, network, graphs"
 def settings(half: torch.dtype, share: float) -> list[Setting]:
     """What is compared; "one category" keeps `share` of the tokens, all categories keep 73 % as trained nano does."""
     return [
-        Setting(PLAIN, "dense", torch.float32, "dynamic"),
+        Setting(PLAIN, "dense", torch.float32, "dynamic", plain=True),
         Setting("dense, eager", "dense", half, "dynamic"),
         Setting("dense, eager, static", "dense", half, "static"),
         Setting(DENSE, "dense", half, "graphs"),
@@ -113,34 +121,37 @@ def measure(
         count: counts the launches of a frame; None = they are not counted.
     """
     detectors = [_detector(size, setting, device) for setting in compared]
-    for detector in detectors:
-        detector.warm_up(*image.shape[:2])
-    times: list[list[float]] = [[] for _ in compared]
-    found = 0
-    numbers = []
-    for turn in range(rounds + UNCOUNTED):
-        numbers = []
-        for detector, taken in zip(detectors, times, strict=True):
+    runs = [partial(_frame, detector, setting, image) for detector, setting in zip(detectors, compared, strict=True)]
+    for detector, setting in zip(detectors, compared, strict=True):
+        with setting.way():
+            detector.warm_up(*image.shape[:2])
+    times = np.empty((rounds + UNCOUNTED, len(runs)))
+    found = [0] * len(runs)
+    for turn in times:
+        for number, run in enumerate(runs):
             started = time.perf_counter()
-            found = len(detector.detect(image))
-            if turn >= UNCOUNTED:
-                taken.append((time.perf_counter() - started) * 1000.0)
-            numbers.append(found)
+            found[number] = run()
+            turn[number] = (time.perf_counter() - started) * 1000.0
     rows = []
-    for setting, detector, taken, number in zip(compared, detectors, times, numbers, strict=True):
+    for setting, detector, run, taken, number in zip(
+        compared, detectors, runs, times[UNCOUNTED:].T, found, strict=True
+    ):
         repeated, left_over = detector.not_fitted
-        launches = None if count is None else count(lambda detector=detector: detector.detect(image))
-        worst = float(np.percentile(taken, 95))
-        rows.append(Row(setting.name, statistics.median(taken), worst, number, repeated, left_over, launches))
+        launches = None if count is None else count(run)
+        median, worst = float(np.median(taken)), float(np.percentile(taken, 95))
+        rows.append(Row(setting.name, median, worst, number, repeated, left_over, launches))
     return rows
 
 
+def _frame(detector: TaskDetector, setting: Setting, image: NDArray[np.uint8]) -> int:
+    with setting.way():
+        return len(detector.detect(image))
+
+
 def _detector(size: str, setting: Setting, device: torch.device) -> TaskDetector:
-    torch.manual_seed(0)
-    network = build_detector(size, setting.method, len(COCO))
-    torch.nn.init.normal_(network.roi_head.bbox_head.fc_cls.weight, std=0.2)
     card = ModelCard(size, size, setting.method, "coco", COCO, trained=False)
-    detector = TaskDetector(network, card, device, setting.precision)
+    with setting.way():
+        detector = TaskDetector(random_network(size, setting.method), card, device, setting.precision)
     detector.set_task(setting.categories)
     detector.forced_share, detector.reach = setting.share, setting.reach
     detector.max_detections = 100 if setting.categories is None else 10

@@ -56,12 +56,12 @@ def test_the_ratios_are_those_that_were_asked_for():
 
 def test_settings_are_measured_in_turns_also_without_a_gpu():
     some = [
-        gpu.Setting("eager", "dense", torch.float32, "dynamic"),
+        gpu.Setting("plain", "dense", torch.float32, "dynamic", plain=True),
         gpu.Setting("static", "tasktp", torch.float32, "static", gpu.ONE, 0.25, "network"),
     ]
     image = np.zeros((64, 96, 3), dtype=np.uint8)
     measured = gpu.measure(image, "nano", some, torch.device("cpu"), 2, None)
-    assert [row.name for row in measured] == ["eager", "static"]
+    assert [row.name for row in measured] == ["plain", "static"]
     assert all(0 < row.milliseconds <= row.worst and row.launches is None and row.repeated == 0 for row in measured)
 
 
