@@ -110,11 +110,11 @@ def test_bench_counts_less_work_for_fewer_tokens(tmp_path, capsys):
     report = json.loads(output.read_text())
     dense, whole, quarter = report["rows"]
     assert report["setting"]["input"] == [96, 128]
-    assert dense["gflops"]["blocks"] < 0.3, "48 tokens, not 192"
+    assert dense["gflops"]["blocks"] < 0.5, "48 tokens, not 192"
     assert report["machine"]["cores"] == os.cpu_count() and report["command"] and report["versions"]["torch"]
     assert whole["gflops"]["blocks"] == pytest.approx(dense["gflops"]["blocks"])
     assert quarter["kept"] == pytest.approx(0.25) and quarter["gflops"]["blocks"] < 0.6 * dense["gflops"]["blocks"]
-    assert set(dense["stages"]) >= {"spatial_prior", "injector", "blocks", "extractor", "pyramid", "proposals"}
+    assert set(dense["stages"]) >= {"stem", "blocks", "pyramid", "proposals"}
 
 
 def test_results_are_replaced_whole_or_not_at_all(tmp_path):

@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 import rclpy
 from numpy.typing import NDArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
@@ -52,6 +52,7 @@ class LatencyRig:
         self._executor.add_node(self._node)
         self._messages = [fill_image(Image(), Header(frame_id=FRAME), "rgb8", image) for image in images]
         self._lock = threading.Lock()
+        self._stopping = threading.Event()
         self._arrived: list[dict[int, int]] = [{} for _ in range(cameras)]
         self._told: list[dict[int, tuple[float, float, int]]] = [{} for _ in range(cameras)]
         self._answers: list[Answer] = []
@@ -71,10 +72,11 @@ class LatencyRig:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
         self._executor.shutdown(timeout_sec=1.0)
-        rclpy.try_shutdown()
-        self._thread.join(5.0)
         self._node.destroy_node()
+        rclpy.try_shutdown()
 
     def connected(self) -> bool:
         """Whether the node reads every camera."""
@@ -114,10 +116,8 @@ class LatencyRig:
         return answers
 
     def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            return
+        while not self._stopping.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
 
     def _on_detections(self, camera: int, message: Detection2DArray) -> None:
         stamp = _stamp(message.header)

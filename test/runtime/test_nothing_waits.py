@@ -136,11 +136,11 @@ sys.path[:0] = [{tests!r}]
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from test_nothing_waits import CASES, NothingWaits, network_of, pretend, program
-pretending = FakeTensorMode()
+mode = FakeTensorMode()  # one for all, since constants of the pretended device are remembered
 for dtype in (torch.float32, torch.bfloat16):
     for method, size, how in CASES:
         network = network_of(method, size, dtype)
-        with torch.inference_mode(), pretending:
+        with torch.inference_mode(), mode:
             pretend(network, "cuda")
             made = program(network, "cuda", **how)
             for capacity in made.chooser.buckets:
