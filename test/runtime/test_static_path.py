@@ -20,6 +20,7 @@ from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.static_path import StaticPath
 from tasktp_ros.tasks.vocabulary import COCO
 from tasktp_ros.vision import static_heads
+from tasktp_ros.vision.constants import constant, holding
 from tasktp_ros.vision.static_detector import Slots, unpack
 
 
@@ -230,3 +231,13 @@ def test_what_is_packed_comes_out_again(gated_blocks, gates):
     for name, array in found.items():
         assert np.array_equal(array, getattr(slots, name).numpy())
         assert array.dtype == getattr(slots, name).numpy().dtype
+
+
+def test_constants_that_a_graph_reads_are_held_though_they_are_forgotten():
+    first = constant((1.5, 2.5), torch.float32, torch.device("cpu"))
+    with holding() as held:
+        assert constant((1.5, 2.5), torch.float32, torch.device("cpu")) is first
+    for number in range(100):
+        constant((float(number),), torch.float32, torch.device("cpu"))
+    assert len(held) == 1 and held[0] is first
+    assert constant((1.5, 2.5), torch.float32, torch.device("cpu")) is not first
