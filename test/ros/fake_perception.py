@@ -39,7 +39,7 @@ class FakeDetector:
         self.label = f"{model} (untrained)"
         self.score_threshold, self.max_detections = 0.5, 100
         self.reach = ""
-        self.arrivals: list[tuple[Any, float]] = []  # keeps the streams alive, so that no two are one
+        self.streams: list[Any] = []  # kept alive, so that no two are taken for one
         self.task = Task()
 
     def set_task(self, categories: Any, *, task_id: str = "", revision: int = 0, threshold: Any = None) -> Task:
@@ -63,11 +63,9 @@ class FakeDetector:
             print("detecting for long", flush=True)
             time.sleep(LONG)
         if arrival is not None:
-            self.arrivals.append((id(arrival.stream), arrival.stamp))
-            print(
-                f"{len(set(self.arrivals))} arrivals on {len({stream for stream, _ in self.arrivals})} streams",
-                flush=True,
-            )
+            if arrival.stream not in self.streams:
+                self.streams.append(arrival.stream)
+            print(f"stamp {arrival.stamp:g} in stream {self.streams.index(arrival.stream)}", flush=True)
         if self.name == "unhurried":
             time.sleep(0.1)
         height, width = image.shape[:2]
