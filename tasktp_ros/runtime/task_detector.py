@@ -162,6 +162,13 @@ class TaskDetector:
                 self._static = StaticPath(self.network(), self.device, self._dtype, captured)
 
     @property
+    def not_fitted(self) -> tuple[int, int]:
+        """Frames since :attr:`execution` was set that did not fit static shapes: that ran again with more token rows, and that
+        were run dynamically.
+        """
+        return (0, 0) if self._static is None else (self._static.repeated, self._static.left_over)
+
+    @property
     def task(self) -> Task:
         """The task the next image will be detected under."""
         return self._asked[0]

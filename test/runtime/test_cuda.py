@@ -77,3 +77,66 @@ def test_closing_gives_the_memory_back():
         detector.close()
         del detector
     assert torch.cuda.memory_allocated() <= before * 1.05 + 1_000_000
+
+
+def alike(found, expected) -> bool:
+    """Same kept tokens, and nearly all boxes again."""
+    boxes = zip(expected.boxes, expected.names, strict=True)
+    again = [
+        any(n == name and np.abs(b - box).max() < 0.5 for b, n in zip(found.boxes, found.names, strict=True))
+        for box, name in boxes
+    ]
+    return np.mean(found.token_masks == expected.token_masks) > 0.99 and sum(again) >= 0.95 * len(again)
+
+
+@pytest.mark.parametrize("reach", ["blocks", "network", "frame"])
+@pytest.mark.parametrize("execution", ["static", "graphs"])
+def test_static_frames_and_graphs_equal_dynamic_frames(execution, reach):
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    detectors = [TaskDetector.load("nano-untrained", device="cuda", precision="float32") for _ in range(2)]
+    detectors[1].execution = execution
+    for seed, task in enumerate((None, ["cup"], ["person", "chair"], ["cup"], None)):
+        for detector in detectors:
+            detector.reach = reach
+            detector.set_task(task)
+        expected, found = (detector.detect(picture(seed=seed)) for detector in detectors)
+        assert alike(found, expected)
+
+
+def test_a_new_task_captures_nothing_and_frames_do_not_wait():
+    detector = TaskDetector.load("nano-untrained", device="cuda", precision="bfloat16")
+    detector.execution = "graphs"
+    detector.warm_up(480, 640)
+    program = next(iter(detector._static._programs.values()))
+    runs = dict(program._runs)
+    assert set(runs) == set(program.chooser.buckets)
+    for task in (["cup"], None, ["person"]):
+        detector.set_task(task)
+        detector.detect(picture())
+    assert program._runs == runs
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        detector.detect(picture(seed=1))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_graphs_keep_working_when_others_are_captured_and_constants_forgotten():
+    detector = TaskDetector.load("nano-untrained", device="cuda", precision="float32")
+    detector.execution = "graphs"
+    before = detector.detect(picture())
+    for height in range(100, 106):
+        detector.detect(picture(height))
+    again = detector.detect(picture())
+    assert np.array_equal(before.boxes, again.boxes) and np.array_equal(before.token_masks, again.token_masks)
+
+
+def test_closing_gives_the_memory_of_graphs_back():
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    detector = TaskDetector.load("nano-untrained", device="cuda")
+    detector.execution = "graphs"
+    detector.warm_up()
+    detector.close()
+    del detector
+    assert torch.cuda.memory_allocated() <= before * 1.05 + 20_000_000
