@@ -75,9 +75,9 @@ class StandIn:
 
     def detect(self, image: NDArray[np.uint8], arrival: Any = None) -> Any:
         """Wait, and find `FOUND` things side by side."""
-        from tasktp_ros.runtime.detections import PATCH, Detections
+        from tasktp_ros.runtime.detections import Detections
         from tasktp_ros.runtime.masks import MaskWindow
-        from tasktp_ros.vision.image import InputSize, frame_for
+        from tasktp_ros.vision.image import PATCH, InputSize, frame_for
 
         started = time.perf_counter()
         time.sleep(self._seconds)

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 
 from tasktp_ros.runtime.masks import MaskWindow
 from tasktp_ros.tasks.vocabulary import Task
-from tasktp_ros.vision.image import ImageFrame
-
-PATCH = 16
+from tasktp_ros.vision.image import PATCH, ImageFrame
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.errors import InputError
-from tasktp_ros.runtime.detections import PATCH
-from tasktp_ros.vision.image import ImageFrame
+from tasktp_ros.vision.image import PATCH, ImageFrame
 
 SAMPLES = 4
 """Points per token and axis."""

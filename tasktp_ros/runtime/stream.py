@@ -20,11 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasktp_ros.runtime.detections import PATCH
 from tasktp_ros.runtime.motion import View, carried, uncovered
 from tasktp_ros.tasks.vocabulary import Task
 from tasktp_ros.vision.buckets import rounded
-from tasktp_ros.vision.image import ImageFrame
+from tasktp_ros.vision.image import PATCH, ImageFrame
 
 
 @dataclass(frozen=True)

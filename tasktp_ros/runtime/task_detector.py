@@ -23,7 +23,7 @@ from torch.nn.functional import avg_pool2d
 from tasktp_ros.errors import InputError, TaskError
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.default import DEFAULT_MODEL
-from tasktp_ros.runtime.detections import PATCH, Detections
+from tasktp_ros.runtime.detections import Detections
 from tasktp_ros.runtime.masks import paste
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.precision import choose_device, choose_precision
@@ -34,7 +34,7 @@ from tasktp_ros.runtime.timing import recorder_for
 from tasktp_ros.runtime.upload import Uploader
 from tasktp_ros.tasks.vocabulary import Task, resolve_categories
 from tasktp_ros.vision.detector import Detector
-from tasktp_ros.vision.image import ImageFrame, frame_for, to_input
+from tasktp_ros.vision.image import PATCH, ImageFrame, frame_for, to_input
 from tasktp_ros.vision.reach import check_reach
 from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.stages import recording, stage

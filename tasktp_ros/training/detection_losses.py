@@ -18,10 +18,10 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from tasktp_ros.training.batch import Truth
-from tasktp_ros.training.labels import PATCH
 from tasktp_ros.training.matching import IGNORED, PROPOSAL_RULE, REGION_RULE, draw, match
 from tasktp_ros.vision.boxes import encode_boxes
 from tasktp_ros.vision.heads import BOX_STDS, RoIHead, fold_irrelevant
+from tasktp_ros.vision.image import PATCH
 
 MASK_SIDE = 28
 

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from tasktp_ros.training.batch import Truth
-
-PATCH = 16
+from tasktp_ros.vision.image import PATCH
 
 
 def token_labels(truth: Truth, num_classes: int) -> Tensor:

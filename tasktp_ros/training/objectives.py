@@ -28,7 +28,6 @@ from tasktp_ros.training.gate_losses import (
     presence_loss,
 )
 from tasktp_ros.training.labels import (
-    PATCH,
     centre_token_labels,
     corner_relevance,
     covered_by_relevant,
@@ -39,6 +38,7 @@ from tasktp_ros.training.labels import (
 from tasktp_ros.training.task_sampling import draw_tasks
 from tasktp_ros.vision.boxes import STRIDES
 from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.image import PATCH
 from tasktp_ros.vision.reducer import ReductionState
 
 RATIO_WEIGHT = 4.0

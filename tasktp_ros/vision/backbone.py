@@ -26,9 +26,10 @@ from tasktp_ros.vision.adapter import (
     to_sequence,
     tokens_around,
 )
-from tasktp_ros.vision.cells import Cells, Levels, Shapes, SparseLevels, cell_count, cells_of, masks_around
+from tasktp_ros.vision.cells import Cells, Levels, Shapes, SparseLevels, cell_count, map_cells_around
 from tasktp_ros.vision.constants import cached
 from tasktp_ros.vision.deformable import DeformableAttention
+from tasktp_ros.vision.image import token_shape
 from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
 from tasktp_ros.vision.sampling import linear_corners, sum_rows
 from tasktp_ros.vision.stages import stage
@@ -105,11 +106,9 @@ class Backbone(nn.Module):
             ValueError: H or W is not a multiple of 32.
             NothingRelevant: under reach "frame", a gate sees nothing of the task; or the last gate kept nothing to work around.
         """
-        height, width = image.shape[-2:]
-        if height % 32 or width % 32:
-            raise ValueError(f"the backbone needs height and width in multiples of 32, got {height} x {width}")
-        token_shapes = ((height // 16, width // 16),)
-        prior_shapes = ((height // 8, width // 8), *token_shapes, (height // 32, width // 32))
+        lines, columns = token_shape(image)
+        token_shapes = ((lines, columns),)
+        prior_shapes = ((2 * lines, 2 * columns), *token_shapes, (lines // 2, columns // 2))
         with stage("spatial_prior"):
             stride4, prior = self.embed_prior(image)
             tokens = self.patch_embed(image) + resize_position_embedding(self.pos_embed, *token_shapes[0])
@@ -121,9 +120,7 @@ class Backbone(nn.Module):
             prior = self.extract(interaction, prior, tokens, token_shapes, prior_shapes, state)
         with stage("pyramid"):
             if state.as_cells(len(image)):
-                shapes = ((height // 4, width // 4), *prior_shapes)
-                masks = masks_around(state.keep[-1], token_shapes[0], MAP_STRIDES)
-                around = cells_of(torch.cat([mask.flatten() for mask in masks]), shapes)
+                around = map_cells_around(state.keep[-1], token_shapes[0], MAP_STRIDES)
                 return self.assemble_cells(stride4, prior, tokens, around)
             return self.assemble(stride4, split_scales(prior, prior_shapes), split_scales(tokens, token_shapes)[0])
 

@@ -193,6 +193,13 @@ def masks_around(kept: Tensor, token_shape: tuple[int, int], strides: tuple[int,
     return masks
 
 
+def map_cells_around(kept: Tensor, token_shape: tuple[int, int], strides: tuple[int, ...], margin: int = 1) -> Cells:
+    """The cells of :func:`masks_around` of one image, kept (1, N) bool, of maps of these strides."""
+    masks = masks_around(kept, token_shape, strides, margin)
+    shapes = tuple((mask.shape[1], mask.shape[2]) for mask in masks)
+    return cells_of(torch.cat([mask.flatten() for mask in masks]), shapes)
+
+
 def cell_count(shapes: Shapes) -> int:
     """Cells of maps of these (height, width)."""
     return sum(height * width for height, width in shapes)

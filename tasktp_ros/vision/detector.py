@@ -19,14 +19,13 @@ from tasktp_ros.vision.backbone import Backbone
 from tasktp_ros.vision.boxes import STRIDES
 from tasktp_ros.vision.cells import masks_around
 from tasktp_ros.vision.heads import RoIConfig, RoIHead
+from tasktp_ros.vision.image import PATCH
 from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
 from tasktp_ros.vision.pyramid import FeaturePyramid
 from tasktp_ros.vision.reducer import NothingRelevant, ReductionState
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.stem_backbone import StemBackbone
 from tasktp_ros.vision.stem_pyramid import StemPyramid
-
-PATCH = 16
 
 
 @dataclass(frozen=True)

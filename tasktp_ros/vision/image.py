@@ -20,6 +20,8 @@ from tasktp_ros.vision.constants import constant
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 MULTIPLE = 32
+PATCH = 16
+"""Pixels of a token's side."""
 
 
 @dataclass(frozen=True)
@@ -97,3 +99,15 @@ def to_input(image: Tensor, frame: ImageFrame, dtype: torch.dtype, reversed_chan
     bottom, right = frame.padded[0] - frame.content[0], frame.padded[1] - frame.content[1]
     padded = F.pad(normalised, (0, right, 0, bottom)) if bottom or right else normalised
     return padded.contiguous(memory_format=torch.channels_last)
+
+
+def token_shape(image: Tensor) -> tuple[int, int]:
+    """(height, width) of the token map of a network's input (B, 3, H, W).
+
+    Raises:
+        ValueError: H or W is not a multiple of 32.
+    """
+    height, width = image.shape[-2:]
+    if height % MULTIPLE or width % MULTIPLE:
+        raise ValueError(f"the backbone needs height and width in multiples of {MULTIPLE}, got {height} x {width}")
+    return height // PATCH, width // PATCH

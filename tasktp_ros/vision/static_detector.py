@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasktp_ros.vision import static_heads
-from tasktp_ros.vision.detector import PATCH, Detector
+from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.image import PATCH
 from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.stages import stage
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from tasktp_ros.vision.adapter import initialise_convolutions, to_sequence
 from tasktp_ros.vision.backbone import MAP_STRIDES, Maps, resizing
-from tasktp_ros.vision.cells import Cells, Levels, SparseLevels, cells_of, masks_around
+from tasktp_ros.vision.cells import Cells, Levels, SparseLevels, map_cells_around
+from tasktp_ros.vision.image import token_shape
 from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
 from tasktp_ros.vision.sampling import sum_rows
 from tasktp_ros.vision.stages import stage
@@ -105,10 +106,7 @@ class StemBackbone(nn.Module):
             ValueError: H or W is not a multiple of 32.
             NothingRelevant: under reach "frame", a gate sees nothing of the task; or the last gate kept nothing to work around.
         """
-        height, width = image.shape[-2:]
-        if height % 32 or width % 32:
-            raise ValueError(f"the backbone needs height and width in multiples of 32, got {height} x {width}")
-        shape = (height // 16, width // 16)
+        shape = token_shape(image)
         with stage("stem"):
             stride4, stride8, token_map = self.stem(image)
             tokens = to_sequence(token_map) + resize_position_embedding(self.pos_embed, *shape)
@@ -117,10 +115,8 @@ class StemBackbone(nn.Module):
             tokens = self.reducer(blocks, first, tokens, state)
         with stage("pyramid"):
             if state.as_cells(len(image)):
-                shapes = tuple((height // stride, width // stride) for stride in MAP_STRIDES)
-                masks = masks_around(state.keep[-1], shape, MAP_STRIDES)
-                cells = cells_of(torch.cat([mask.flatten() for mask in masks]), shapes)
-                return self.assemble_cells(stride4, stride8, tokens, cells)
+                around = map_cells_around(state.keep[-1], shape, MAP_STRIDES)
+                return self.assemble_cells(stride4, stride8, tokens, around)
             return self.assemble(stride4, stride8, tokens, shape)
 
     def assemble(self, stride4: Tensor, stride8: Tensor, tokens: Tensor, shape: tuple[int, int]) -> Maps:

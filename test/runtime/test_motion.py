@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from tasktp_ros.errors import InputError
-from tasktp_ros.runtime.detections import PATCH
 from tasktp_ros.runtime.motion import View, carried, uncovered
-from tasktp_ros.vision.image import ImageFrame, InputSize, frame_for
+from tasktp_ros.vision.image import PATCH, ImageFrame, InputSize, frame_for
 
 HEIGHT, WIDTH = 120, 200
 FRAME = frame_for(HEIGHT, WIDTH, InputSize(240, 400))

@@ -42,7 +42,7 @@ def test_in_parts_is_as_close_as_fused_in_bf16():
 
 @pytest.mark.parametrize("faster", [attend_fused, attend_in_parts])
 def test_the_faster_one_runs_on_many_tokens(faster, monkeypatch):
-    attention._faster_when_long.cache_clear()
+    attention._faster_at.cache_clear()
     monkeypatch.setattr(attention, "_seconds", lambda some, *_: 1.0 if some is faster else 2.0)
     assert fastest_attention(LEAST, 3, 8, torch.float32) is faster
     assert fastest_attention(LEAST - 1, 3, 8, torch.float32) is attend_fused
@@ -50,4 +50,4 @@ def test_the_faster_one_runs_on_many_tokens(faster, monkeypatch):
     query, key, value = packed.view(1, LEAST, 3, 3, 8).permute(2, 0, 3, 1, 4)
     expected = attend_fused(query, key, value, None).transpose(1, 2).reshape(1, LEAST, 24)
     torch.testing.assert_close(attend(packed, 3, None), expected, atol=1e-5, rtol=1e-5)
-    attention._faster_when_long.cache_clear()
+    attention._faster_at.cache_clear()
