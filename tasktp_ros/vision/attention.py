@@ -61,12 +61,12 @@ def _faster_when_long(heads: int, width: int, dtype: torch.dtype) -> Attention:
         return min((attend_fused, attend_in_parts), key=lambda attention: _seconds(attention, query, key, value))
 
 
-def _seconds(attention: Attention, *arguments: Tensor) -> float:
+def _seconds(attention: Attention, query: Tensor, key: Tensor, value: Tensor) -> float:
     """Best of several calls, after one that is not counted."""
     best = float("inf")
     for number in range(5):
         started = time.perf_counter()
-        attention(*arguments, None)
+        attention(query, key, value, None)
         if number:
             best = min(best, time.perf_counter() - started)
     return best

@@ -49,7 +49,9 @@ def values(network: str) -> dict[str, np.ndarray]:
     relevant = torch.arange(CLASSES) % 4 == 1
     state = detector.backbone.reducer.begin(None if method == "svit" else relevant)
     seen: dict[str, torch.Tensor] = {}
-    detector.eval().neck.register_forward_hook(lambda *args: seen.update({f"pyramid{i}": m for i, m in enumerate(args[2])}))
+    detector.eval().neck.register_forward_hook(
+        lambda *args: seen.update({f"pyramid{i}": m for i, m in enumerate(args[2])})
+    )
     found = detector(image((1, 3, 96, 128)), [(90, 120)], state, score_threshold=0.02, max_detections=8)[0]
     seen |= {"boxes": found.boxes, "scores": found.scores, "labels": found.labels, "masks": found.masks}
     if state.keep:
