@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.heads import BoxHead, FlattenChannelsLast
 from tasktp_ros.vision.pyramid import ConvModule, FeaturePyramid
 from tasktp_ros.vision.stem_backbone import ConvNorm, StemBackbone
 
@@ -28,6 +29,7 @@ def prepare_for_inference(network: Detector, device: torch.device, dtype: torch.
     afterwards.
     """
     network = network.eval().requires_grad_(False)
+    _read_regions_as_they_lie(network.roi_head.bbox_head)
     if isinstance(network.backbone, StemBackbone):
         for part in network.backbone.stem.children():
             if isinstance(part, ConvNorm):
@@ -47,6 +49,14 @@ def prepare_for_inference(network: Detector, device: torch.device, dtype: torch.
 
 def _moved(network: Detector, device: torch.device, dtype: torch.dtype) -> Detector:
     return network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+
+
+def _read_regions_as_they_lie(head: BoxHead) -> None:
+    """Order the first layer's inputs as RoIAlign leaves them in memory, so that a thousand regions need no copy."""
+    first, config = cast(nn.Linear, head.shared_fcs[0]), head.config
+    by_pixel = first.weight.unflatten(1, (-1, config.box_size, config.box_size)).permute(0, 2, 3, 1)
+    first.weight = nn.Parameter(by_pixel.flatten(1), requires_grad=False)
+    head.flatten = FlattenChannelsLast()
 
 
 def _fold_norm_before(norm: nn.BatchNorm2d, conv: nn.Conv2d) -> None:

@@ -56,9 +56,11 @@ class BoxHead(nn.Module):
 
     def __init__(self, channels: int, num_classes: int, config: RoIConfig) -> None:
         super().__init__()
+        self.config = config
         self.fc_cls = nn.Linear(config.box_hidden, num_classes + 1)
         self.fc_reg = nn.Linear(config.box_hidden, 4 * num_classes)
         inputs = channels * config.box_size**2
+        self.flatten: nn.Module = nn.Flatten()
         self.shared_fcs = nn.ModuleList(nn.Linear(width, config.box_hidden) for width in (inputs, config.box_hidden))
         nn.init.normal_(self.fc_cls.weight, std=0.01)
         nn.init.normal_(self.fc_reg.weight, std=0.001)
@@ -70,10 +72,17 @@ class BoxHead(nn.Module):
 
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
         """(K, channels, 7, 7) -> class logits (K, C + 1) and deltas (K, 4C)."""
-        hidden = regions.flatten(1)
+        hidden = self.flatten(regions)
         for layer in self.shared_fcs:
             hidden = F.relu(layer(hidden), inplace=True)
         return self.fc_cls(hidden), self.fc_reg(hidden)
+
+
+class FlattenChannelsLast(nn.Module):
+    """Regions (K, channels, h, w) to (K, h * w * channels), a view of what lies channels last."""
+
+    def forward(self, regions: Tensor) -> Tensor:
+        return regions.permute(0, 2, 3, 1).flatten(1)
 
 
 class MaskHead(nn.Module):

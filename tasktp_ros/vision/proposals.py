@@ -101,8 +101,12 @@ class ProposalHead(nn.Module):
         """
         if isinstance(levels, SparseLevels):
             return [self._propose_from_cells(levels, image_shapes[0])]
-        scores, deltas = self(levels)
-        return self.select(scores, deltas, image_shapes)
+        shapes = [(level.shape[2], level.shape[3]) for level in levels[-len(self.strides) :]]
+        hidden = [F.relu(self.rpn_conv(level), inplace=True).permute(0, 2, 3, 1) for level in levels[-len(shapes) :]]
+        return [
+            self._propose_from_rows([maps[i].flatten(0, 1) for maps in hidden], None, shapes, image_shape, self.config)
+            for i, image_shape in enumerate(image_shapes)
+        ]
 
     def select(
         self, scores: Sequence[Tensor], deltas: Sequence[Tensor], image_shapes: Sequence[tuple[int, int]]
@@ -123,19 +127,39 @@ class ProposalHead(nn.Module):
 
     def _propose_from_cells(self, levels: SparseLevels, image_shape: tuple[int, int]) -> Tensor:
         cells = levels.cells
-        config = self.config.of_share(cells.share)
         first = len(cells.shapes) - len(self.strides)
         hidden = F.relu(cells.convolve(levels.rows, [self.rpn_conv] * len(self.strides)), inplace=True)
+        rows = [
+            some[:count] for some, count in zip(hidden.split(cells.counts[first:]), cells.distinct[first:], strict=True)
+        ]
+        places = [cells.of_map(number) for number in range(first, len(cells.shapes))]
+        return self._propose_from_rows(
+            rows, places, cells.shapes[first:], image_shape, self.config.of_share(cells.share)
+        )
+
+    def _propose_from_rows(
+        self,
+        hidden: Sequence[Tensor],
+        places: Sequence[Tensor] | None,
+        shapes: Sequence[tuple[int, int]],
+        image_shape: tuple[int, int],
+        config: ProposalConfig,
+    ) -> Tensor:
+        """Deltas are computed for the cells of the best anchors only.
+
+        Args:
+            hidden: per level (k, channels), what the 3x3 convolution gave for some cells.
+            places: per level (k,) int64, which cells of the map these are; None = all.
+            shapes: per level (height, width) of the map.
+        """
         found = []
-        for number, rows in enumerate(hidden.split(cells.counts[first:]), first):
-            some = rows[: cells.distinct[number]]
-            top, index = _best(_linear(self.rpn_cls, some), config.per_level)
-            cell, ratio = index // len(ANCHOR_RATIOS), index % len(ANCHOR_RATIOS)
-            deltas = _linear(self.rpn_reg, some[cell]).view(len(index), len(ANCHOR_RATIOS), 4)
-            stride = self.strides[number - first]
-            anchors = grid_anchors(*cells.shapes[number], stride, rows.device, self.config.anchor_scale)
-            chosen = anchors[cells.of_map(number)[cell] * len(ANCHOR_RATIOS) + ratio]
-            found.append(_Candidates(top, deltas[torch.arange(len(index), device=index.device), ratio], chosen))
+        for number, (rows, shape, stride) in enumerate(zip(hidden, shapes, self.strides, strict=True)):
+            top, index = _best(_linear(self.rpn_cls, rows), config.per_level)
+            row, ratio = index // len(ANCHOR_RATIOS), index % len(ANCHOR_RATIOS)
+            deltas = _linear(self.rpn_reg, rows[row]).view(len(index), len(ANCHOR_RATIOS), 4)
+            cell = row if places is None else places[number][row]
+            anchors = grid_anchors(*shape, stride, rows.device, config.anchor_scale)[cell * len(ANCHOR_RATIOS) + ratio]
+            found.append(_Candidates(top, deltas[torch.arange(len(index), device=index.device), ratio], anchors))
         return suppress(found, image_shape, config)
 
 

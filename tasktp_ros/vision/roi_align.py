@@ -10,6 +10,7 @@
 """Aligned RoIAlign over a feature pyramid: adaptive sampling as published, or a fixed grid read in a single pass."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,32 +64,57 @@ def pool_adaptive_by_level(levels: Sequence[Tensor], boxes: Tensor, image_index:
 
 
 def _pool_rows(levels: Levels, boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
-    """:func:`pool_adaptive` by weighted sums of table rows: each pixel a bin reads is read once, whatever samples need it."""
-    table, row_of, shapes, batch = _table(levels)
+    """:func:`pool_adaptive` by weighted sums of table rows: each pixel a bin reads is read once, whatever samples need it.
+
+    Boxes of one level and as many samples are pooled together, so that whole maps need not be put into one table.
+    """
     number = roi_levels(boxes)
-    limits, starts = _geometry(shapes, batch, number, image_index)
     scaled = boxes / constant(ROI_STRIDES, boxes.dtype, boxes.device)[number, None] - 0.5
     corners, bins = scaled[:, :2], (scaled[:, 2:] - scaled[:, :2]) / size
-    samples = bins.ceil().clamp(min=0).long()
-    order = (samples[:, 0] * samples[:, 1].max().add(1) + samples[:, 1]).argsort()
-    kinds, counts = samples[order].unique_consecutive(dim=0, return_counts=True)
-    pooled = table.new_empty(len(boxes), size * size, table.shape[1])
-    for (across, down), members in zip(kinds.tolist(), order.split(counts.tolist()), strict=True):
-        columns, column_shares = _axis(corners[members, 0], bins[members, 0], limits[members, 0], across, size)
-        lines, line_shares = _axis(corners[members, 1], bins[members, 1], limits[members, 1], down, size)
-        lines = lines * limits[members, 0, None, None] + starts[members, None, None]
-        rows = _outer(lines, columns, size, torch.add).long()
-        rows = rows if row_of is None else row_of.index_select(0, rows.flatten()).view_as(rows)
-        part = sum_rows(table, rows, _outer(line_shares, column_shares, size, torch.mul))
+    kinds = torch.cat((number[:, None], bins.ceil().clamp(min=0).long()), dim=1)
+    kinds, kind = kinds.unique(dim=0, return_inverse=True)
+    groups = kind.argsort().split(kind.bincount().tolist())
+    tables = _tables(levels)
+    pooled = tables[0].rows.new_empty(len(boxes), size * size, tables[0].rows.shape[1])
+    for (level, across, down), members in zip(kinds.tolist(), groups, strict=True):
+        table = tables[level]
+        columns, column_shares = _axis(corners[members, 0], bins[members, 0], table.width, across, size)
+        lines, line_shares = _axis(corners[members, 1], bins[members, 1], table.height, down, size)
+        lines = lines + image_index[members, None, None] * table.height
+        rows = _outer(lines * table.width, columns, size, torch.add).long()
+        if table.row_of is not None:
+            rows = table.row_of.index_select(0, rows.flatten()).view_as(rows)
+        part = sum_rows(table.rows, rows, _outer(line_shares, column_shares, size, torch.mul))
         pooled[members] = part.view(len(members), size * size, -1)
     return pooled.view(len(boxes), size, size, -1).permute(0, 3, 1, 2)
 
 
-def _axis(corner: Tensor, bin_size: Tensor, limit: Tensor, samples: int, size: int) -> tuple[Tensor, Tensor]:
+class _LevelTable(NamedTuple):
+    """Pixels of a level as rows (R, C), and of each its row (h * w,) int64; None = image by image, row-major."""
+
+    rows: Tensor
+    row_of: Tensor | None
+    height: int
+    width: int
+
+
+def _tables(levels: Levels) -> list[_LevelTable]:
+    if isinstance(levels, SparseLevels):
+        cells = levels.cells
+        rows = with_zero_row(levels.rows)
+        places = cells.row_of.split([height * width for height, width in cells.shapes])
+        return [_LevelTable(rows, place, *shape) for place, shape in zip(places, cells.shapes, strict=True)]
+    shapes = [(level.shape[2], level.shape[3]) for level in levels]
+    rows_of = [level.permute(0, 2, 3, 1).flatten(0, 2) for level in levels]
+    return [_LevelTable(rows, None, *shape) for rows, shape in zip(rows_of, shapes, strict=True)]
+
+
+def _axis(corner: Tensor, bin_size: Tensor, limit: int, samples: int, size: int) -> tuple[Tensor, Tensor]:
     """What the bins of some boxes read along one axis, at `samples` points per bin.
 
     Args:
-        corner, bin_size, limit: (K,) float px of the level: where the box begins, a bin's side, the map's side.
+        corner, bin_size: (K,) float px of the level: where the box begins, a bin's side.
+        limit: px of the map along this axis.
 
     Returns:
         pixels: (K, size, samples + 1) float, whole numbers in [0, limit).
@@ -98,13 +124,12 @@ def _axis(corner: Tensor, bin_size: Tensor, limit: Tensor, samples: int, size: i
         torch.arange(samples, device=corner.device) + 0.5
     ) / max(samples, 1)
     points = corner[:, None, None] + bin_size[:, None, None] * steps
-    last = (limit - 1)[:, None, None]
-    inside = (points >= -1) & (points <= last + 1)
-    points = points.clamp(min=0).minimum(last)
+    inside = (points >= -1) & (points <= limit)
+    points = points.clamp(0, limit - 1)
     first = points[..., :1].floor() if samples else points.new_zeros(len(corner), size, 1)
     pixels = first + torch.arange(samples + 1, device=corner.device)
     shares = (1 - (points[..., None] - pixels[..., None, :]).abs()).clamp(min=0) * inside[..., None]
-    return pixels.minimum(last), shares.sum(2) / max(samples, 1)
+    return pixels.clamp(max=limit - 1), shares.sum(2) / max(samples, 1)
 
 
 def pool_fixed(levels: Levels, boxes: Tensor, image_index: Tensor, size: int, samples: int) -> Tensor:

@@ -292,6 +292,11 @@ def test_preparing_for_inference_changes_nothing():
     with torch.inference_mode():
         for a, b in zip(network.neck(network.backbone(image)), prepared.neck(prepared.backbone(image)), strict=True):
             torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+        heads = [some.roi_head.bbox_head for some in (network, prepared)]
+        regions = torch.randn(5, network.neck.channels, 7, 7, generator=generator)
+        for a, b in zip(*(head(regions) for head in heads), strict=True):
+            assert a.abs().max() > 0.1
+            torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
 def test_a_closed_detector_says_so():

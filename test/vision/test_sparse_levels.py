@@ -120,6 +120,17 @@ def proposal_head() -> ProposalHead:
     return head
 
 
+def test_proposals_of_maps_equal_those_of_all_logits_and_deltas():
+    _, maps = pyramid_levels()
+    head, images = proposal_head(), [IMAGE, (80, 150)]
+    maps = [torch.cat((level, level.flip(-1))) for level in maps]
+    with torch.no_grad():
+        expected, found = head.select(*head(maps), images), head.propose(maps, images)
+    for boxes, twin in zip(found, expected, strict=True):
+        assert len(twin) > 20
+        torch.testing.assert_close(boxes, twin, atol=1e-3, rtol=1e-4)
+
+
 def test_proposals_from_cells_equal_those_of_maps_that_are_impossible_elsewhere():
     levels, maps = pyramid_levels()
     head, masks = proposal_head(), masks_of(levels)
