@@ -10,6 +10,8 @@
 """Memory over many frames: what is told, and that a leak is seen."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +27,29 @@ def images():
     return [np.random.default_rng(seed).integers(0, 255, (64, 96, 3), dtype=np.uint8) for seed in range(2)]
 
 
-def test_a_leak_shows_as_growth(images, monkeypatch):
-    leaked = []
-    found = measure_memory(
-        "nano", "tasktp", images, [None, ("cup",)], 30, "cpu", "float32", on_frame=lambda: leaked.append(np.ones(250_000))
-    )  # fmt: skip
+LEAKING = """
+import json
+import numpy as np
+from tasktp_ros.evaluation.memory import measure_memory
+leaked = []
+image = np.zeros((48, 64, 3), np.uint8)
+print(json.dumps(measure_memory(
+    "nano", "tasktp", [image], [None, ("cup",)], 30, "cpu", "float32", on_frame=lambda: leaked.append(np.ones(250_000))
+)))
+"""
+
+
+def test_a_leak_shows_as_growth():
+    """In a process of its own: in one that has freed memory before, the leak would fill that first."""
+    done = subprocess.run([sys.executable, "-c", LEAKING], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
     assert found["frames"] == 30 and len(found["samples"]) == 30
     assert 40 < found["growth"] < 200, "2 MB a frame"
     assert found["allowed"] == pytest.approx(1.5 * found["weights"] + found["live"])
     assert found["weights"] > 20 and found["live"] > 0
+
+
+def test_what_stays_the_same_does_not_grow(images, monkeypatch):
     monkeypatch.setattr(memory, "used", lambda device: 5.0)
     still = measure_memory("nano", "tasktp", images, [None], 3, "cpu", "float32")
     assert still["growth"] == still["running"] == 0

@@ -164,7 +164,7 @@ def test_a_stop_reaches_all_training_processes_and_is_saved(train, tiny_set, tmp
     training = train(tiny_set, tmp_path / "run", *TOGETHER, "--checkpoint-every", "1")
     training.begun()
     training.process.send_signal(signal.SIGTERM)
-    said = re.search(r"stopped in stage 'labels' after step (\d+) of 700; continue with --resume", training.complaint())
+    said = re.search(r"stopped in stage 'labels' after step (\d+) of 250; continue with --resume", training.complaint())
     assert said and training.process.returncode == 1
     assert torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["step"] == int(said[1])
 
