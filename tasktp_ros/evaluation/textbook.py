@@ -63,7 +63,7 @@ def _pool(head: heads.RoIHead, levels: Sequence[Tensor], boxes: Sequence[Tensor]
     """Torchvision's RoIAlign, level by level; adaptive where the head's configuration says so (samples = 0)."""
     together = torch.cat(list(boxes))
     index = torch.cat([torch.full((len(b), 1), float(i), device=b.device) for i, b in enumerate(boxes)])
-    rois, number = torch.cat((index, together), dim=1), roi_levels(together)
+    rois, number = torch.cat((index, together), dim=1), roi_levels(together, head.config.finest_scale)
     pooled = levels[0].new_zeros(len(together), levels[0].shape[1], size, size)
     for level, stride in enumerate(ROI_STRIDES):
         members = (number == level).nonzero()[:, 0]

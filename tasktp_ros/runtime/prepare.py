@@ -19,6 +19,7 @@ from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.heads import BoxHead, FlattenChannelsLast
 from tasktp_ros.vision.pyramid import ConvModule, FeaturePyramid
 from tasktp_ros.vision.stem_backbone import ConvNorm, StemBackbone
+from tasktp_ros.vision.vit import Positions
 
 
 @torch.no_grad()
@@ -31,7 +32,7 @@ def prepare_for_inference(network: Detector, device: torch.device, dtype: torch.
     network = network.eval().requires_grad_(False)
     _read_regions_as_they_lie(network.roi_head.bbox_head)
     if isinstance(network.backbone, StemBackbone):
-        for part in network.backbone.stem.children():
+        for part in network.backbone.stem.modules():
             if isinstance(part, ConvNorm):
                 part.conv, part.norm = fuse_conv_bn_eval(part.conv, cast(nn.BatchNorm2d, part.norm)), nn.Identity()
         return _moved(network, device, dtype)
@@ -48,7 +49,9 @@ def prepare_for_inference(network: Detector, device: torch.device, dtype: torch.
 
 
 def _moved(network: Detector, device: torch.device, dtype: torch.dtype) -> Detector:
-    return network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    network = network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    network.backbone.positions = Positions(network.backbone)  # type: ignore[method-assign]
+    return network
 
 
 def _read_regions_as_they_lie(head: BoxHead) -> None:

@@ -26,7 +26,7 @@ from tasktp_ros.vision.adapter import (
     to_sequence,
     tokens_around,
 )
-from tasktp_ros.vision.cells import Cells, Levels, Shapes, SparseLevels, cell_count, map_cells_around
+from tasktp_ros.vision.cells import Cells, Levels, Shapes, SparseLevels, cell_count, level_cells_around
 from tasktp_ros.vision.constants import cached
 from tasktp_ros.vision.deformable import DeformableAttention
 from tasktp_ros.vision.image import token_shape
@@ -111,7 +111,7 @@ class Backbone(nn.Module):
         prior_shapes = ((2 * lines, 2 * columns), *token_shapes, (lines // 2, columns // 2))
         with stage("spatial_prior"):
             stride4, prior = self.embed_prior(image)
-            tokens = self.patch_embed(image) + resize_position_embedding(self.pos_embed, *token_shapes[0])
+            tokens = self.patch_embed(image) + self.positions(*token_shapes[0])
         for index, interaction in enumerate(cast(Iterable[Interaction], self.interactions)):
             tokens = self.inject(interaction, tokens, prior, token_shapes, prior_shapes, state)
             first = index * self.blocks_per_interaction
@@ -120,7 +120,7 @@ class Backbone(nn.Module):
             prior = self.extract(interaction, prior, tokens, token_shapes, prior_shapes, state)
         with stage("pyramid"):
             if state.as_cells(len(image)):
-                around = map_cells_around(state.keep[-1], token_shapes[0], MAP_STRIDES)
+                around = level_cells_around(state.keep[-1], token_shapes[0])
                 return self.assemble_cells(stride4, prior, tokens, around)
             return self.assemble(stride4, split_scales(prior, prior_shapes), split_scales(tokens, token_shapes)[0])
 
@@ -162,6 +162,10 @@ class Backbone(nn.Module):
         leveled = [sequence + embedding for sequence, embedding in zip(sequences, self.level_embed, strict=True)]
         return stride4, torch.cat(leveled, dim=1)
 
+    def positions(self, height: int, width: int) -> Tensor:
+        """Position embedding (1, height * width, C) of a token grid."""
+        return resize_position_embedding(self.pos_embed, height, width)
+
     def assemble(self, stride4: Tensor, scales: list[Tensor], token_map: Tensor) -> Maps:
         """Add the resized token map to every scale and normalise: the four output maps."""
         stride8, stride16, stride32 = scales
@@ -174,27 +178,28 @@ class Backbone(nn.Module):
         )
 
     def assemble_cells(self, stride4: Tensor, prior: Tensor, tokens: Tensor, cells: Cells) -> SparseLevels:
-        """As :meth:`assemble`, for some cells of the four maps of one image, among them whatever lies below one of stride 8.
+        """As :meth:`assemble`, for some cells of one image; the four maps are the first levels of the cells.
 
         Raises:
             NothingRelevant: there is none.
         """
         if len(cells) == 0:
             raise NothingRelevant
-        finest, coarser = cells.index.split([cells.counts[0], len(cells) - cells.counts[0]])
-        rows8, *others = prior[0].index_select(0, coarser - cell_count(cells.shapes[:1])).split(cells.counts[1:])
+        index = cells.index[: sum(cells.counts[:4])]
+        finest, coarser = index.split([cells.counts[0], len(index) - cells.counts[0]])
+        rows8, *others = prior[0].index_select(0, coarser - cell_count(cells.shapes[:1])).split(cells.counts[1:4])
         width = cells.shapes[0][1]
         corner = finest // width % 2 * 2 + finest % 2
         rows4 = self.up.quads(rows8[None, :, None].permute(0, 3, 1, 2)).flatten(0, -2)
         rows4 = rows4.index_select(0, cells.rows_under(0) * 4 + corner) + to_sequence(stride4)[0].index_select(
             0, finest
         )
-        bags, shares = resizing(cells.shapes, cells.shapes[2], tokens.device)
-        resized = sum_rows(tokens[0], bags.index_select(0, cells.index), shares.index_select(0, cells.index))
-        sums = cells.split(torch.cat((rows4, rows8, *others)) + resized)
+        bags, shares = resizing(cells.shapes[:4], cells.shapes[2], tokens.device)
+        resized = sum_rows(tokens[0], bags.index_select(0, index), shares.index_select(0, index))
+        sums = cells.split(torch.cat((rows4, rows8, *others)) + resized, 4)
         norms = (self.norm1, self.norm2, self.norm3, self.norm4)
         rows = [norm(part[..., None, None]).flatten(1) for norm, part in zip(norms, sums, strict=True)]
-        return SparseLevels(torch.cat(rows), cells)
+        return SparseLevels(torch.cat(rows), cells, 4)
 
 
 @cached

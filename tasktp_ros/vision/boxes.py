@@ -40,6 +40,15 @@ def grid_anchors(height: int, width: int, stride: int, device: torch.device, sca
     return (shifts + base_anchors(stride, device, scale)).reshape(-1, 4)
 
 
+@cached
+def level_anchors(
+    shapes: tuple[tuple[int, int], ...], strides: tuple[int, ...], device: torch.device, scale: float = ANCHOR_SCALE
+) -> Tensor:
+    """Anchors (sum h * w * 3, 4) of levels of these (height, width), one after the other, as :func:`grid_anchors`."""
+    levels = zip(shapes, strides, strict=True)
+    return torch.cat([grid_anchors(*shape, stride, device, scale) for shape, stride in levels])
+
+
 def encode_boxes(anchors: Tensor, boxes: Tensor, stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
     """Deltas (K, 4) that :func:`decode_boxes` turns `anchors` (K, 4) into `boxes` (K, 4) with; all sides positive."""
     sizes, wanted = anchors[:, 2:] - anchors[:, :2], boxes[:, 2:] - boxes[:, :2]

@@ -83,29 +83,40 @@ class Cells:
         above = place // width // 2 * self.shapes[number + 1][1] + place % width // 2
         return (self.row_of[cell + above] - row).clamp(max=self.counts[number + 1])
 
-    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Rows (K, ...) of all maps to those of each."""
-        return rows.split(self.counts)
+    def rows_of_every_second(self, number: int) -> Tensor:
+        """For each cell of a map that is every second pixel of the map before it, the row of that pixel: (counts[number],) int64."""
+        width = self.shapes[number][1]
+        place = self.of_map(number)
+        below = place // width * 2 * self.shapes[number - 1][1] + place % width * 2
+        return self.row_of[self.starts[number - 1][1] + below]
+
+    def split(self, rows: Tensor, maps: int | None = None) -> tuple[Tensor, ...]:
+        """Rows (R, ...) of the first `maps` maps to those of each; None = all maps."""
+        return rows.split(self.counts[:maps])
+
+    def table(self, rows: Tensor) -> Tensor:
+        """Rows (R, C) of the first maps, and zeros for all others and for what reads cells that have none: (K + 1, C)."""
+        return F.pad(rows, (0, 0, 0, len(self) + 1 - len(rows)))
 
     def gather(self, maps: Tensor) -> Tensor:
         """Rows (K, C) of maps that lie one after the other, (1, sum h * w, C) or (sum h * w, C)."""
         return maps.flatten(0, -2).index_select(0, self.index)
 
     def scatter(self, rows: Tensor) -> Tensor:
-        """Maps (sum h * w, C) with these rows (K, C) in their places and zeros elsewhere."""
-        return rows.new_zeros(cell_count(self.shapes), rows.shape[1]).index_copy(0, self.index, rows)
+        """Maps (sum h * w, C) with these rows (R, C) of the first maps in their places and zeros elsewhere."""
+        return rows.new_zeros(cell_count(self.shapes), rows.shape[1]).index_copy(0, self.index[: len(rows)], rows)
 
     def patches(self, rows: Tensor) -> Tensor:
         """What a 3x3 convolution reads around each cell: rows (K, C) -> (K, 9C)."""
-        return with_zero_row(rows).index_select(0, self.neighbours.flatten()).view(len(rows), 9 * rows.shape[1])
+        return self.table(rows).index_select(0, self.neighbours.flatten()).view(len(rows), 9 * rows.shape[1])
 
-    def convolve(self, rows: Tensor, convs: Sequence[nn.Conv2d]) -> Tensor:
-        """A 3x3 convolution of each map: (K, in) -> (K, out); with fewer convolutions than maps of the last maps only.
+    def convolve(self, rows: Tensor, convs: Sequence[nn.Conv2d], first: int = 0) -> Tensor:
+        """A 3x3 convolution of each of some maps, from `first` on: rows (R, in) of the first maps -> (k, out) of these.
 
         What each cell reads is put together a few hundred cells at a time, so that it stays in the processor's cache.
         """
-        table, parts = with_zero_row(rows), []
-        for conv, neighbours in zip(convs, self.split(self.neighbours)[-len(convs) :], strict=True):
+        table, parts = self.table(rows), []
+        for conv, neighbours in zip(convs, self.split(self.neighbours)[first : first + len(convs)], strict=True):
             for some in neighbours.split(CHUNK):
                 patches = table.index_select(0, some.flatten()).view(len(some), 9 * rows.shape[1])
                 parts.append(convolve(patches, conv))
@@ -117,19 +128,20 @@ class SparseLevels:
     """Maps of one image of which some cells are known; all others are zero.
 
     Attributes:
-        rows: (K, C) float, the known cells.
+        rows: (R, C) float, the known cells.
         cells: which they are.
+        maps: how many of the cells' maps the rows are of, where the others are yet to be computed; None = all.
     """
 
     rows: Tensor
     cells: Cells
+    maps: int | None = None
 
     def dense(self) -> list[Tensor]:
         """The maps (1, C, h, w), channels last."""
         parts = self.cells.scatter(self.rows).split([height * width for height, width in self.cells.shapes])
-        return [
-            part.view(1, *shape, -1).permute(0, 3, 1, 2) for part, shape in zip(parts, self.cells.shapes, strict=True)
-        ]
+        maps = zip(parts[: self.maps], self.cells.shapes[: self.maps], strict=True)
+        return [part.view(1, *shape, -1).permute(0, 3, 1, 2) for part, shape in maps]
 
 
 Levels: TypeAlias = Sequence[Tensor] | SparseLevels
@@ -155,11 +167,6 @@ def cells_of(masks: Tensor, shapes: Shapes) -> Cells:
     rows[plan.place[index]] = torch.arange(len(index), device=masks.device)
     counts, distinct = tuple(len(part) for part in parts), tuple(b - a for a, b in pairwise(bounds))
     return Cells(shapes, index, counts, distinct, rows[plan.around[index]], rows[plan.place])
-
-
-def with_zero_row(rows: Tensor) -> Tensor:
-    """Rows (K, C) and one of zeros, for what reads cells that have none: (K + 1, C)."""
-    return F.pad(rows, (0, 0, 0, 1))
 
 
 def convolve(patches: Tensor, conv: nn.Conv2d) -> Tensor:
@@ -193,9 +200,15 @@ def masks_around(kept: Tensor, token_shape: tuple[int, int], strides: tuple[int,
     return masks
 
 
-def map_cells_around(kept: Tensor, token_shape: tuple[int, int], strides: tuple[int, ...], margin: int = 1) -> Cells:
-    """The cells of :func:`masks_around` of one image, kept (1, N) bool, of maps of these strides."""
-    masks = masks_around(kept, token_shape, strides, margin)
+def level_masks_around(kept: Tensor, token_shape: tuple[int, int]) -> list[Tensor]:
+    """As :func:`masks_around` for the levels of a pyramid, strides 4 to 64, of which the last is every second pixel of the one before."""
+    masks = masks_around(kept, token_shape, (4, 8, 16, 32))
+    return [*masks, masks[-1][:, ::2, ::2]]
+
+
+def level_cells_around(kept: Tensor, token_shape: tuple[int, int]) -> Cells:
+    """The cells of :func:`level_masks_around` of one image, kept (1, N) bool."""
+    masks = level_masks_around(kept, token_shape)
     shapes = tuple((mask.shape[1], mask.shape[2]) for mask in masks)
     return cells_of(torch.cat([mask.flatten() for mask in masks]), shapes)
 

@@ -33,13 +33,17 @@ def cached(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def remembered(*args: P.args, **kwargs: P.kwargs) -> T:
-        result = made(*args, **kwargs)
-        held = _held.get()
-        if held is not None:
-            held.append(result)
-        return result
+        return hold(made(*args, **kwargs))
 
     return remembered
+
+
+def hold(made: T) -> T:
+    """Note for :func:`holding` that this thread uses something that was made once and may be forgotten."""
+    held = _held.get()
+    if held is not None:
+        held.append(made)
+    return made
 
 
 @contextmanager

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tasktp_ros.vision.backbone import Backbone
-from tasktp_ros.vision.boxes import STRIDES
-from tasktp_ros.vision.cells import masks_around
+from tasktp_ros.vision.cells import level_masks_around
 from tasktp_ros.vision.heads import RoIConfig, RoIHead
 from tasktp_ros.vision.image import PATCH
 from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
@@ -82,8 +81,7 @@ class Detector(nn.Module):
         if not state.around_kept:
             return None
         token_shape = (image_shape[0] // PATCH, image_shape[1] // PATCH)
-        masks = masks_around(state.keep[-1], token_shape, STRIDES[:-1])
-        return [*masks, masks[-1][:, ::2, ::2]]
+        return level_masks_around(state.keep[-1], token_shape)
 
     def forward(
         self,

@@ -25,7 +25,7 @@ from torchvision.ops import batched_nms
 from tasktp_ros.vision.boxes import decode_boxes
 from tasktp_ros.vision.cells import Levels, SparseLevels
 from tasktp_ros.vision.pyramid import ConvModule
-from tasktp_ros.vision.roi_align import pool_adaptive, pool_fixed
+from tasktp_ros.vision.roi_align import FINEST_SCALE, pool_adaptive, pool_fixed
 from tasktp_ros.vision.upsample import Upsample2x, arrange
 
 BOX_STDS = (0.1, 0.1, 0.2, 0.2)
@@ -38,14 +38,18 @@ class RoIConfig:
     Attributes:
         box_hidden: width of the two shared layers of the box head.
         mask_channels, mask_convs: width and number of the mask head's 3x3 convolutions.
+        mask_per_class: one mask per class, as published; otherwise one for all, which learns what an object is from every class.
         samples: RoIAlign points per bin and axis; 0 = adaptive, as published.
+        finest_scale: px; boxes up to twice this are read at stride 4, and each next level takes boxes twice as large.
         nms_iou: boxes of one class overlapping more than this are one object.
     """
 
     box_hidden: int = 1024
     mask_channels: int = 256
     mask_convs: int = 4
+    mask_per_class: bool = True
     samples: int = 0
+    finest_scale: float = FINEST_SCALE
     nms_iou: float = 0.5
     box_size: int = 7
     mask_size: int = 14
@@ -86,14 +90,15 @@ class FlattenChannelsLast(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """Convolutions, one 2x upsampling, one mask per class."""
+    """Convolutions, one 2x upsampling, one mask per class or one for all."""
 
     def __init__(self, channels: int, num_classes: int, config: RoIConfig) -> None:
         super().__init__()
+        self.num_classes = num_classes
         widths = [channels] + [config.mask_channels] * config.mask_convs
         self.convs = nn.ModuleList(ConvModule(a, b, 3) for a, b in zip(widths[:-1], widths[1:], strict=True))
         self.upsample = Upsample2x(widths[-1], config.mask_channels)
-        self.conv_logits = nn.Conv2d(config.mask_channels, num_classes, 1)
+        self.conv_logits = nn.Conv2d(config.mask_channels, num_classes if config.mask_per_class else 1, 1)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -101,7 +106,8 @@ class MaskHead(nn.Module):
 
     def forward(self, regions: Tensor) -> Tensor:
         """(K, channels, 14, 14) -> logits of every class (K, C, 28, 28)."""
-        return self.conv_logits(F.relu(self.upsample(self._convolve(regions)), inplace=True))
+        logits = self.conv_logits(F.relu(self.upsample(self._convolve(regions)), inplace=True))
+        return logits.expand(-1, self.num_classes, -1, -1)
 
     def of_class(self, regions: Tensor, labels: Tensor) -> Tensor:
         """Logits (K, 28, 28) of one class per region, labels (K,) int64: the rows of :meth:`forward` that are used.
@@ -109,8 +115,9 @@ class MaskHead(nn.Module):
         Only these logits are put in their places, not the features they come from.
         """
         quads = F.relu(self.upsample.quads(self._convolve(regions)), inplace=True)
-        weight = self.conv_logits.weight[labels].flatten(1)
-        bias = cast(Tensor, self.conv_logits.bias)[labels]
+        rows = labels % self.conv_logits.out_channels
+        weight = self.conv_logits.weight[rows].flatten(1)
+        bias = cast(Tensor, self.conv_logits.bias)[rows]
         logits = torch.baddbmm(bias[:, None, None], quads.flatten(1, 4), weight.unsqueeze(2))
         return arrange(logits.view(quads.shape[:-1]))
 
@@ -167,8 +174,8 @@ class RoIHead(nn.Module):
             return like.new_zeros(0, like.shape[1], size, size)
         index = torch.cat([torch.full((len(b),), i, device=b.device) for i, b in enumerate(boxes)])
         if self.config.samples == 0:
-            return pool_adaptive(levels, together, index, size)
-        return pool_fixed(levels, together, index, size, self.config.samples)
+            return pool_adaptive(levels, together, index, size, self.config.finest_scale)
+        return pool_fixed(levels, together, index, size, self.config.samples, self.config.finest_scale)
 
     def _select(
         self,
@@ -180,8 +187,10 @@ class RoIHead(nn.Module):
         score_threshold: float,
         max_detections: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        probabilities = fold_irrelevant(logits, relevant).softmax(-1)[:, :-1]
-        region, label = (probabilities > score_threshold).nonzero(as_tuple=True)
+        # What folding irrelevant scores into background leaves to the others is what they have without it.
+        probabilities = logits.softmax(-1)[:, :-1]
+        wanted = probabilities > score_threshold
+        region, label = (wanted if relevant is None else wanted & relevant).nonzero(as_tuple=True)
         scores = probabilities[region, label]
         chosen = deltas.view(len(deltas), self.num_classes, 4)[region, label].float()
         boxes = decode_boxes(proposals[region], chosen, image_shape, BOX_STDS)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
-from tasktp_ros.vision.boxes import ANCHOR_RATIOS, ANCHOR_SCALE, STRIDES, decode_boxes, grid_anchors
+from tasktp_ros.vision.boxes import ANCHOR_RATIOS, ANCHOR_SCALE, STRIDES, decode_boxes, grid_anchors, level_anchors
 from tasktp_ros.vision.cells import Levels, SparseLevels
 
 
@@ -103,8 +103,17 @@ class ProposalHead(nn.Module):
             return [self._propose_from_cells(levels, image_shapes[0])]
         shapes = [(level.shape[2], level.shape[3]) for level in levels[-len(self.strides) :]]
         hidden = [F.relu(self.rpn_conv(level), inplace=True).permute(0, 2, 3, 1) for level in levels[-len(shapes) :]]
+        counts = [height * width for height, width in shapes]
         return [
-            self._propose_from_rows([maps[i].flatten(0, 1) for maps in hidden], None, shapes, image_shape, self.config)
+            self._propose_from_rows(
+                torch.cat([maps[i].flatten(0, 1) for maps in hidden]),
+                None,
+                counts,
+                counts,
+                shapes,
+                image_shape,
+                self.config,
+            )
             for i, image_shape in enumerate(image_shapes)
         ]
 
@@ -118,29 +127,34 @@ class ProposalHead(nn.Module):
         ]
 
     def _propose_one(self, scores: list[Tensor], deltas: list[Tensor], image_shape: tuple[int, int]) -> Tensor:
-        found = []
-        levels = self.anchors([score[None] for score in scores])
-        for score, delta, anchors in zip(scores, deltas, levels, strict=True):
-            top, index = _best(score.permute(1, 2, 0), self.config.per_level)
-            found.append(_Candidates(top, delta.permute(1, 2, 0).reshape(-1, 4)[index], anchors[index]))
-        return suppress(found, image_shape, self.config)
+        anchors = torch.cat(self.anchors([score[None] for score in scores]))
+        flat = torch.cat([score.permute(1, 2, 0).flatten() for score in scores])
+        counts = [score.numel() for score in scores]
+        best = _best_of_levels(flat, counts, counts, self.config.per_level)
+        shifts = torch.cat([delta.permute(1, 2, 0).reshape(-1, 4) for delta in deltas])
+        return suppress(best, shifts[best.places], anchors[best.places], image_shape, self.config)
 
     def _propose_from_cells(self, levels: SparseLevels, image_shape: tuple[int, int]) -> Tensor:
         cells = levels.cells
         first = len(cells.shapes) - len(self.strides)
-        hidden = F.relu(cells.convolve(levels.rows, [self.rpn_conv] * len(self.strides)), inplace=True)
-        rows = [
-            some[:count] for some, count in zip(hidden.split(cells.counts[first:]), cells.distinct[first:], strict=True)
-        ]
-        places = [cells.of_map(number) for number in range(first, len(cells.shapes))]
+        hidden = F.relu(cells.convolve(levels.rows, [self.rpn_conv] * len(self.strides), first), inplace=True)
+        row, cell = cells.starts[first]
         return self._propose_from_rows(
-            rows, places, cells.shapes[first:], image_shape, self.config.of_share(cells.share)
+            hidden,
+            cells.index[row:] - cell,
+            cells.counts[first:],
+            cells.distinct[first:],
+            cells.shapes[first:],
+            image_shape,
+            self.config.of_share(cells.share),
         )
 
     def _propose_from_rows(
         self,
-        hidden: Sequence[Tensor],
-        places: Sequence[Tensor] | None,
+        hidden: Tensor,
+        places: Tensor | None,
+        counts: Sequence[int],
+        distinct: Sequence[int],
         shapes: Sequence[tuple[int, int]],
         image_shape: tuple[int, int],
         config: ProposalConfig,
@@ -148,45 +162,57 @@ class ProposalHead(nn.Module):
         """Deltas are computed for the cells of the best anchors only.
 
         Args:
-            hidden: per level (k, channels), what the 3x3 convolution gave for some cells.
-            places: per level (k,) int64, which cells of the map these are; None = all.
+            hidden: (K, channels), what the 3x3 convolution gave for some cells, level by level.
+            places: (K,) int64, which cells of all levels, one after the other, these are; None = all.
+            counts, distinct: per level how many of the K are its own, and how many of these come before repeats.
             shapes: per level (height, width) of the map.
         """
-        found = []
-        for number, (rows, shape, stride) in enumerate(zip(hidden, shapes, self.strides, strict=True)):
-            top, index = _best(_linear(self.rpn_cls, rows), config.per_level)
-            row, ratio = index // len(ANCHOR_RATIOS), index % len(ANCHOR_RATIOS)
-            deltas = _linear(self.rpn_reg, rows[row]).view(len(index), len(ANCHOR_RATIOS), 4)
-            cell = row if places is None else places[number][row]
-            anchors = grid_anchors(*shape, stride, rows.device, config.anchor_scale)[cell * len(ANCHOR_RATIOS) + ratio]
-            found.append(_Candidates(top, deltas[torch.arange(len(index), device=index.device), ratio], anchors))
-        return suppress(found, image_shape, config)
+        ratios = len(ANCHOR_RATIOS)
+        scores = _linear(self.rpn_cls, hidden).flatten()
+        best = _best_of_levels(scores, [n * ratios for n in counts], [n * ratios for n in distinct], config.per_level)
+        row, ratio = best.places // ratios, best.places % ratios
+        deltas = _linear(self.rpn_reg, hidden.index_select(0, row)).view(-1, 4)
+        deltas = deltas.index_select(0, torch.arange(0, len(deltas), ratios, device=row.device) + ratio)
+        cell = row if places is None else places.index_select(0, row)
+        anchors = level_anchors(tuple(shapes), self.strides, hidden.device, config.anchor_scale)
+        return suppress(best, deltas, anchors.index_select(0, cell * ratios + ratio), image_shape, config)
 
 
-class _Candidates(NamedTuple):
-    """The best of one level: logits (K,) float32, their deltas and anchors (K, 4)."""
+class _Best(NamedTuple):
+    """The best anchors of all levels: logits (K,) float32, their places among all (K,) and their levels (K,), int64."""
 
     scores: Tensor
-    deltas: Tensor
-    anchors: Tensor
+    places: Tensor
+    level: Tensor
 
 
-def suppress(levels: Sequence[_Candidates], image_shape: tuple[int, int], config: ProposalConfig) -> Tensor:
-    """Boxes (P, 4) float32 xyxy px of all levels' candidates, best first, P <= `config.total`."""
-    scores, deltas, anchors = (torch.cat(parts) for parts in zip(*levels, strict=True))
+def suppress(
+    best: _Best, deltas: Tensor, anchors: Tensor, image_shape: tuple[int, int], config: ProposalConfig
+) -> Tensor:
+    """Boxes (P, 4) float32 xyxy px from the best anchors (K, 4) and their deltas (K, 4), best first, P <= `config.total`."""
     boxes = decode_boxes(anchors, deltas.float(), image_shape)
-    numbers = torch.cat([torch.full_like(level.scores, i, dtype=torch.int64) for i, level in enumerate(levels)])
     # A box clipped to nothing must not reach RoIAlign; ranked last it cannot displace a real one either.
-    solid = (boxes[:, 2:] > boxes[:, :2]).all(dim=1) & scores.isfinite()
-    boxes, scores, numbers = boxes[solid], scores[solid], numbers[solid]
-    keep = batched_nms(boxes, scores, numbers, config.nms_iou)[: config.total]
+    solid = ((boxes[:, 2:] > boxes[:, :2]).all(dim=1) & best.scores.isfinite()).nonzero()[:, 0]
+    boxes, scores, level = (values.index_select(0, solid) for values in (boxes, best.scores, best.level))
+    keep = batched_nms(boxes, scores, level, config.nms_iou)[: config.total]
     return boxes[keep]
 
 
-def _best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest of logits of any shape, float32, and their places in the flat tensor."""
-    flat = scores.flatten().float()
-    return flat.topk(min(count, len(flat)))
+def _best_of_levels(scores: Tensor, counts: Sequence[int], distinct: Sequence[int], count: int) -> _Best:
+    """The `count` highest logits of each level.
+
+    Args:
+        scores: (K,) logits, level by level.
+        counts, distinct: per level how many there are, and how many of these, the first ones, may be chosen.
+    """
+    best, index, level, start = [], [], [], 0
+    for number, (all_of_it, some) in enumerate(zip(counts, distinct, strict=True)):
+        top = scores[start : start + some].float().topk(min(count, some))
+        best.append(top.values)
+        index.append(top.indices + start)
+        level.append(torch.full_like(top.indices, number))
+        start += all_of_it
+    return _Best(torch.cat(best), torch.cat(index), torch.cat(level))
 
 
 def _linear(conv: nn.Conv2d, rows: Tensor) -> Tensor:

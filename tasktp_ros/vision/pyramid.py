@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasktp_ros.vision.cells import Cells, Levels, SparseLevels, cells_of, with_zero_row
+from tasktp_ros.vision.cells import Cells, Levels, SparseLevels
 
 
 class FeaturePyramid(nn.Module):
@@ -33,18 +33,17 @@ class FeaturePyramid(nn.Module):
         return self.on_cells(maps) if isinstance(maps, SparseLevels) else self.on_maps(maps)
 
     def on_cells(self, maps: SparseLevels) -> SparseLevels:
-        """As :meth:`on_maps`, for some cells; of the fifth level those whose pixel of the fourth is one of them."""
+        """As :meth:`on_maps`, for some cells of five levels, of which the maps are the first four."""
         cells = maps.cells
         laterals = [
             F.linear(rows, conv.weight.flatten(1), conv.bias)
-            for conv, rows in zip(convs_of(self.lateral_convs), cells.split(maps.rows), strict=True)
+            for conv, rows in zip(convs_of(self.lateral_convs), cells.split(maps.rows, 4), strict=True)
         ]
         for upper in range(len(laterals) - 1, 0, -1):
-            above = with_zero_row(laterals[upper]).index_select(0, cells.rows_under(upper - 1))
+            above = F.pad(laterals[upper], (0, 0, 0, 1)).index_select(0, cells.rows_under(upper - 1))
             laterals[upper - 1] = laterals[upper - 1] + above
         smooth = cells.convolve(torch.cat(laterals), list(convs_of(self.fpn_convs)))
-        every, source = with_every_second_pixel(cells)
-        return SparseLevels(torch.cat((smooth, smooth.index_select(0, source))), every)
+        return with_fifth(cells, smooth)
 
     def on_maps(self, maps: Sequence[Tensor], active: Sequence[Tensor] | None = None) -> list[Tensor]:
         """Whole maps to whole levels.
@@ -69,21 +68,9 @@ def only(level: Tensor, active: Sequence[Tensor] | None, number: int) -> Tensor:
     return level if active is None else level * active[number][:, None]
 
 
-def with_every_second_pixel(cells: Cells) -> tuple[Cells, Tensor]:
-    """These cells and, of one more map that is every second pixel of the last, those that lie on them.
-
-    Returns:
-        Them, with the rows of the given cells first, and the rows (k,) int64 of the given cells that the others are.
-    """
-    height, width = cells.shapes[-1]
-    here = torch.zeros(sum(h * w for h, w in cells.shapes), dtype=torch.bool, device=cells.index.device)
-    here[cells.index] = True
-    coarser = here[-height * width :].view(height, width)[::2, ::2]
-    shapes = (*cells.shapes, (coarser.shape[0], coarser.shape[1]))
-    every = cells_of(torch.cat((here, coarser.flatten())), shapes)
-    place = every.of_map(len(shapes) - 1)
-    below = place // shapes[-1][1] * 2 * width + place % shapes[-1][1] * 2
-    return every, cells.row_of[cells.starts[-1][1] + below]
+def with_fifth(cells: Cells, rows: Tensor) -> SparseLevels:
+    """Rows (R, C) of four levels, and the fifth, which is every second pixel of the fourth."""
+    return SparseLevels(torch.cat((rows, rows.index_select(0, cells.rows_of_every_second(4)))), cells)
 
 
 def convs_of(modules: nn.ModuleList) -> Iterable[nn.Conv2d]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from tasktp_ros.vision.boxes import STRIDES
-from tasktp_ros.vision.cells import Levels, Shapes, SparseLevels, with_zero_row
+from tasktp_ros.vision.cells import Levels, Shapes, SparseLevels
 from tasktp_ros.vision.constants import constant
 from tasktp_ros.vision.sampling import linear_corners, sum_rows
 
@@ -25,13 +25,15 @@ ROI_STRIDES = STRIDES[:4]
 FINEST_SCALE = 56.0
 
 
-def roi_levels(boxes: Tensor) -> Tensor:
-    """Pyramid level (K,) int64 in 0..3 of each (K, 4) xyxy px box: equation 1 of the FPN paper, 56 px at level 0."""
+def roi_levels(boxes: Tensor, finest_scale: float = FINEST_SCALE) -> Tensor:
+    """Pyramid level (K,) int64 in 0..3 of each (K, 4) xyxy px box: equation 1 of the FPN paper, level 1 from twice `finest_scale` px."""
     scale = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
-    return (scale / FINEST_SCALE + 1e-6).log2().floor().clamp(0, len(ROI_STRIDES) - 1).long()
+    return (scale / finest_scale + 1e-6).log2().floor().clamp(0, len(ROI_STRIDES) - 1).long()
 
 
-def pool_adaptive(levels: Levels, boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+def pool_adaptive(
+    levels: Levels, boxes: Tensor, image_index: Tensor, size: int, finest_scale: float = FINEST_SCALE
+) -> Tensor:
     """RoIAlign with as many samples per bin as the box has pixels there (mmdet: sampling_ratio 0).
 
     Args:
@@ -39,21 +41,24 @@ def pool_adaptive(levels: Levels, boxes: Tensor, image_index: Tensor, size: int)
         boxes: (K, 4) float32 xyxy px.
         image_index: (K,) int64 in [0, B).
         size: output height and width.
+        finest_scale: see :func:`roi_levels`.
 
     Returns:
         (K, C, size, size), dtype of the maps, channels last.
     """
     known = levels.rows if isinstance(levels, SparseLevels) else levels[0]
     if known.device.type == "cpu" and not known.requires_grad:
-        return _pool_rows(levels, boxes, image_index, size)
+        return _pool_rows(levels, boxes, image_index, size, finest_scale)
     maps = levels.dense() if isinstance(levels, SparseLevels) else levels
-    return pool_adaptive_by_level(maps, boxes, image_index, size)
+    return pool_adaptive_by_level(maps, boxes, image_index, size, finest_scale)
 
 
-def pool_adaptive_by_level(levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+def pool_adaptive_by_level(
+    levels: Sequence[Tensor], boxes: Tensor, image_index: Tensor, size: int, finest_scale: float = FINEST_SCALE
+) -> Tensor:
     """Slow twin of :func:`pool_adaptive`: torchvision's operator on each level, float32 inside; fast on a GPU."""
     rois = torch.cat((image_index[:, None].float(), boxes), dim=1)
-    number = roi_levels(boxes)
+    number = roi_levels(boxes, finest_scale)
     pooled = levels[0].new_zeros(len(boxes), levels[0].shape[1], size, size)
     for level, stride in enumerate(ROI_STRIDES):
         members = (number == level).nonzero()[:, 0]
@@ -63,12 +68,12 @@ def pool_adaptive_by_level(levels: Sequence[Tensor], boxes: Tensor, image_index:
     return pooled
 
 
-def _pool_rows(levels: Levels, boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+def _pool_rows(levels: Levels, boxes: Tensor, image_index: Tensor, size: int, finest_scale: float) -> Tensor:
     """:func:`pool_adaptive` by weighted sums of table rows: each pixel a bin reads is read once, whatever samples need it.
 
     Boxes of one level and as many samples are pooled together, so that whole maps need not be put into one table.
     """
-    number = roi_levels(boxes)
+    number = roi_levels(boxes, finest_scale)
     scaled = boxes / constant(ROI_STRIDES, boxes.dtype, boxes.device)[number, None] - 0.5
     corners, bins = scaled[:, :2], (scaled[:, 2:] - scaled[:, :2]) / size
     kinds = torch.cat((number[:, None], bins.ceil().clamp(min=0).long()), dim=1)
@@ -101,7 +106,7 @@ class _LevelTable(NamedTuple):
 def _tables(levels: Levels) -> list[_LevelTable]:
     if isinstance(levels, SparseLevels):
         cells = levels.cells
-        rows = with_zero_row(levels.rows)
+        rows = cells.table(levels.rows)
         places = cells.row_of.split([height * width for height, width in cells.shapes])
         return [_LevelTable(rows, place, *shape) for place, shape in zip(places, cells.shapes, strict=True)]
     shapes = [(level.shape[2], level.shape[3]) for level in levels]
@@ -132,14 +137,21 @@ def _axis(corner: Tensor, bin_size: Tensor, limit: int, samples: int, size: int)
     return pixels.clamp(max=limit - 1), shares.sum(2) / max(samples, 1)
 
 
-def pool_fixed(levels: Levels, boxes: Tensor, image_index: Tensor, size: int, samples: int) -> Tensor:
+def pool_fixed(
+    levels: Levels,
+    boxes: Tensor,
+    image_index: Tensor,
+    size: int,
+    samples: int,
+    finest_scale: float = FINEST_SCALE,
+) -> Tensor:
     """RoIAlign with `samples` x `samples` points per bin, all boxes and levels in one pass.
 
     Arguments and result as :func:`pool_adaptive`. Equal to torchvision's `roi_align(sampling_ratio=samples,
     aligned=True)` on each box's level, also for points up to one pixel outside the map (they read its border).
     """
     table, row_of, shapes, batch = _table(levels)
-    number = roi_levels(boxes)
+    number = roi_levels(boxes, finest_scale)
     map_sizes, start = _geometry(shapes, batch, number, image_index)
     scaled = boxes / constant(ROI_STRIDES, boxes.dtype, boxes.device)[number, None] - 0.5
     steps = (torch.arange(size * samples, device=boxes.device, dtype=boxes.dtype) + 0.5) / (size * samples)
@@ -166,7 +178,7 @@ def _table(levels: Levels) -> tuple[Tensor, Tensor | None, Shapes, int]:
         batch: number of images.
     """
     if isinstance(levels, SparseLevels):
-        return with_zero_row(levels.rows), levels.cells.row_of, levels.cells.shapes[:4], 1
+        return levels.cells.table(levels.rows), levels.cells.row_of, levels.cells.shapes[:4], 1
     batch, channels = levels[0].shape[:2]
     shapes = tuple((level.shape[2], level.shape[3]) for level in levels[:4])
     return torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in levels[:4]]), None, shapes, batch

@@ -170,8 +170,8 @@ def pool(head: RoIHead, levels: Sequence[Tensor], boxes: Tensor, size: int) -> T
     """
     image = boxes.new_zeros(len(boxes), 1)
     if head.config.samples:
-        return pool_fixed(levels, boxes, image[:, 0].long(), size, head.config.samples)
-    number = roi_levels(boxes)
+        return pool_fixed(levels, boxes, image[:, 0].long(), size, head.config.samples, head.config.finest_scale)
+    number = roi_levels(boxes, head.config.finest_scale)
     parts = []
     for level, stride in enumerate(ROI_STRIDES):
         features = levels[level].to(torch.promote_types(levels[level].dtype, torch.float32))

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.vision.adapter import initialise_convolutions, to_sequence
-from tasktp_ros.vision.backbone import MAP_STRIDES, Maps, resizing
-from tasktp_ros.vision.cells import Cells, Levels, SparseLevels, map_cells_around
+from tasktp_ros.vision.backbone import Maps, resizing
+from tasktp_ros.vision.cells import Cells, Levels, SparseLevels, level_cells_around
 from tasktp_ros.vision.image import token_shape
 from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
 from tasktp_ros.vision.sampling import sum_rows
@@ -109,15 +109,19 @@ class StemBackbone(nn.Module):
         shape = token_shape(image)
         with stage("stem"):
             stride4, stride8, token_map = self.stem(image)
-            tokens = to_sequence(token_map) + resize_position_embedding(self.pos_embed, *shape)
+            tokens = to_sequence(token_map) + self.positions(*shape)
         for first in range(0, len(self.blocks), self.blocks_per_group):
             blocks = list(self.blocks[first : first + self.blocks_per_group])
             tokens = self.reducer(blocks, first, tokens, state)
         with stage("pyramid"):
             if state.as_cells(len(image)):
-                around = map_cells_around(state.keep[-1], shape, MAP_STRIDES)
+                around = level_cells_around(state.keep[-1], shape)
                 return self.assemble_cells(stride4, stride8, tokens, around)
             return self.assemble(stride4, stride8, tokens, shape)
+
+    def positions(self, height: int, width: int) -> Tensor:
+        """Position embedding (1, height * width, C) of a token grid."""
+        return resize_position_embedding(self.pos_embed, height, width)
 
     def assemble(self, stride4: Tensor, stride8: Tensor, tokens: Tensor, shape: tuple[int, int]) -> Maps:
         """Tokens resized and added to the stem's maps: the four maps (B, channels, H/s, W/s)."""
@@ -128,7 +132,7 @@ class StemBackbone(nn.Module):
         return stride4, stride8, stride16, F.avg_pool2d(stride16, 2)
 
     def assemble_cells(self, stride4: Tensor, stride8: Tensor, tokens: Tensor, cells: Cells) -> SparseLevels:
-        """As :meth:`assemble`, for some cells of the four maps of one image, among them whatever lies below one of stride 8.
+        """As :meth:`assemble`, for some cells of one image; the four maps are the first levels of the cells.
 
         Raises:
             NothingRelevant: there is none.
@@ -136,13 +140,13 @@ class StemBackbone(nn.Module):
         if len(cells) == 0:
             raise NothingRelevant
         finest, middle = cells.counts[:2]
-        bags, shares = resizing(cells.shapes, cells.shapes[2], tokens.device)
-        coarser = cells.index[finest:]
+        bags, shares = resizing(cells.shapes[:4], cells.shapes[2], tokens.device)
+        coarser = cells.index[finest : sum(cells.counts[:4])]
         semantic = self.lateral16(self.norm(tokens))[0]
         rows = sum_rows(semantic, bags.index_select(0, coarser), shares.index_select(0, coarser))
         rows8 = rows[:middle] + _rows(self.lateral8, stride8, cells.of_map(1))
         rows4 = _rows(self.lateral4, stride4, cells.of_map(0)) + rows8.index_select(0, cells.rows_under(0))
-        return SparseLevels(torch.cat((rows4, rows8, rows[middle:])), cells)
+        return SparseLevels(torch.cat((rows4, rows8, rows[middle:])), cells, 4)
 
 
 def _rows(lateral: nn.Conv2d, level: Tensor, places: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.vision.cells import Levels, SparseLevels
-from tasktp_ros.vision.pyramid import ConvModule, convs_of, only, with_every_second_pixel
+from tasktp_ros.vision.pyramid import ConvModule, convs_of, only, with_fifth
 
 
 class StemPyramid(nn.Module):
@@ -35,12 +35,10 @@ class StemPyramid(nn.Module):
         return self.on_cells(maps) if isinstance(maps, SparseLevels) else self.on_maps(maps)
 
     def on_cells(self, maps: SparseLevels) -> SparseLevels:
-        """As :meth:`on_maps`, for some cells; of the fifth level those whose pixel of the fourth is one of them."""
+        """As :meth:`on_maps`, for some cells of five levels, of which the maps are the first four."""
         cells = maps.cells
-        looked = F.relu(cells.convolve(maps.rows, list(convs_of(self.convs))), inplace=True)
-        rows = torch.cat((maps.rows[: cells.counts[0]], looked))
-        every, source = with_every_second_pixel(cells)
-        return SparseLevels(torch.cat((rows, rows.index_select(0, source))), every)
+        looked = F.relu(cells.convolve(maps.rows, list(convs_of(self.convs)), 1), inplace=True)
+        return with_fifth(cells, torch.cat((maps.rows[: cells.counts[0]], looked)))
 
     def on_maps(self, maps: Sequence[Tensor], active: Sequence[Tensor] | None = None) -> list[Tensor]:
         """Whole maps to whole levels; `active` as in `vision.pyramid.FeaturePyramid.on_maps`."""

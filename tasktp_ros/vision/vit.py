@@ -13,11 +13,14 @@ A block is the unit every token reduction method runs, so it takes a token seque
 a mask of keys that may not be attended.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.vision.attention import attend_fused, fastest_attention
+from tasktp_ros.vision.constants import hold
 
 
 class PatchEmbed(nn.Module):
@@ -45,6 +48,27 @@ def resize_position_embedding(pos_embed: Tensor, height: int, width: int) -> Ten
     grid = pos_embed[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
     grid = F.interpolate(grid.float(), size=(height, width), mode="bicubic", align_corners=False)
     return grid.flatten(2).transpose(1, 2).to(pos_embed.dtype)
+
+
+class Positions:
+    """Position embeddings of token grids, each resized once: of a backbone whose `pos_embed` no longer changes."""
+
+    most = 16
+
+    def __init__(self, backbone: nn.Module) -> None:
+        self.backbone = backbone
+        self._known: dict[tuple[int, int], Tensor] = {}
+
+    def __call__(self, height: int, width: int) -> Tensor:
+        """As :func:`resize_position_embedding`."""
+        if (height, width) not in self._known:
+            if len(self._known) == self.most:
+                self._known.clear()
+            with torch.inference_mode(False):
+                self._known[height, width] = resize_position_embedding(
+                    cast(Tensor, self.backbone.pos_embed), height, width
+                )
+        return hold(self._known[height, width])
 
 
 def attend(packed: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:

@@ -9,6 +9,7 @@
 
 """The heads compute only what is asked for, and that equals computing everything."""
 
+import pytest
 import torch
 from torchvision.ops import nms
 
@@ -18,19 +19,23 @@ from tasktp_ros.vision.heads import BOX_STDS, RoIConfig, RoIHead, fold_irrelevan
 CLASSES = 5
 
 
-def head() -> RoIHead:
+def head(mask_per_class: bool = True) -> RoIHead:
     torch.manual_seed(0)
-    roi_head = RoIHead(8, CLASSES, RoIConfig(box_hidden=16, mask_channels=8, mask_convs=2, samples=2)).eval()
+    config = RoIConfig(box_hidden=16, mask_channels=8, mask_convs=2, mask_per_class=mask_per_class, samples=2)
+    roi_head = RoIHead(8, CLASSES, config).eval()
     torch.nn.init.normal_(roi_head.bbox_head.fc_cls.weight, std=1.0)
     return roi_head
 
 
-def test_one_mask_row_equals_that_row_of_all():
-    mask_head = head().mask_head
+@pytest.mark.parametrize("per_class", [True, False])
+def test_one_mask_row_equals_that_row_of_all(per_class):
+    mask_head = head(per_class).mask_head
     torch.nn.init.normal_(mask_head.conv_logits.bias)
     regions, labels = torch.randn(7, 8, 14, 14), torch.tensor([0, 1, 2, 3, 4, 4, 0])
     rows = mask_head.of_class(regions, labels)
     torch.testing.assert_close(rows, mask_head(regions)[torch.arange(7), labels], atol=1e-5, rtol=1e-5)
+    assert mask_head(regions).shape == (7, CLASSES, 28, 28)
+    assert torch.equal(rows, mask_head.of_class(regions, labels * 0)) != per_class
 
 
 def test_no_detection_gives_no_mask():

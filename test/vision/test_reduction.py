@@ -282,6 +282,8 @@ def test_presence_grows_with_the_tokens_that_seem_to_be_of_a_category():
     logits[0, :10, 2] = 9.0
     more = head(tokens, logits) - before
     assert more[0, 2] > 0.5 and (more[0, [0, 1, 3]] <= 0).all()
+    with torch.no_grad():
+        torch.testing.assert_close(head(tokens, logits), more + before)
     assert head.bfloat16()(tokens.bfloat16(), logits).dtype == torch.float32
     backbone = small_backbone("tasktp", presence=True)
     state = backbone.reducer.begin()

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from tasktp_ros.reduction import build_reducer
 from tasktp_ros.vision.backbone import Backbone
-from tasktp_ros.vision.cells import SparseLevels, cells_of, masks_around
+from tasktp_ros.vision.cells import SparseLevels, level_cells_around, masks_around
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.heads import RoIConfig, RoIHead
 from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
-from tasktp_ros.vision.pyramid import FeaturePyramid, with_every_second_pixel
+from tasktp_ros.vision.pyramid import FeaturePyramid, with_fifth
 from tasktp_ros.vision.reducer import ReductionState
 
 TOKEN_SHAPE = (6, 10)
@@ -41,14 +41,13 @@ def kept_tokens(*places: tuple[int, int]) -> Tensor:
 
 def sparse_maps(channels: int, *places: tuple[int, int]) -> SparseLevels:
     """Random maps of strides 4 to 32 that are known around these tokens."""
-    masks = masks_around(kept_tokens(*places), TOKEN_SHAPE, (4, 8, 16, 32))
-    cells = cells_of(torch.cat([mask.flatten() for mask in masks]), SHAPES)
-    whole = torch.randn(sum(h * w for h, w in SHAPES), channels, generator=torch.Generator().manual_seed(1))
-    return SparseLevels(cells.gather(whole), cells)
+    cells = level_cells_around(kept_tokens(*places), TOKEN_SHAPE)
+    whole = torch.randn(sum(h * w for h, w in cells.shapes), channels, generator=torch.Generator().manual_seed(1))
+    return SparseLevels(cells.gather(whole)[: sum(cells.counts[:4])], cells, 4)
 
 
 def masks_of(levels: SparseLevels) -> list[Tensor]:
-    return SparseLevels(torch.ones(len(levels.cells), 1), levels.cells).dense()
+    return SparseLevels(torch.ones(len(levels.rows), 1), levels.cells, levels.maps).dense()
 
 
 def test_levels_as_maps_and_back():
@@ -56,9 +55,9 @@ def test_levels_as_maps_and_back():
     maps = levels.dense()
     assert [tuple(level.shape[2:]) for level in maps] == list(SHAPES)
     rows = torch.cat([level.flatten(2)[0].T for level in maps])
-    torch.testing.assert_close(levels.cells.gather(rows), levels.rows)
-    assert sum(int(mask.sum()) for mask in masks_of(levels)) == sum(levels.cells.distinct) < len(rows)
-    assert levels.cells.share == pytest.approx(sum(levels.cells.distinct) / len(rows))
+    torch.testing.assert_close(rows[levels.cells.index[: len(levels.rows)]], levels.rows)
+    assert sum(int(mask.sum()) for mask in masks_of(levels)) == sum(levels.cells.distinct[:4]) < len(rows)
+    assert levels.cells.share == pytest.approx(sum(levels.cells.distinct) / sum(h * w for h, w in levels.cells.shapes))
 
 
 def test_the_cell_under_which_a_cell_lies():
@@ -73,11 +72,20 @@ def test_the_cell_under_which_a_cell_lies():
 
 def test_of_a_fifth_map_the_cells_whose_pixel_of_the_fourth_is_known():
     levels = sparse_maps(3, *SOME)
-    every, source = with_every_second_pixel(levels.cells)
-    extended = SparseLevels(torch.cat((levels.rows, levels.rows[source])), every).dense()
+    extended = with_fifth(levels.cells, levels.rows).dense()
+    assert len(extended) == len(levels.dense()) + 1
     for found, expected in zip(extended, levels.dense(), strict=False):
         assert torch.equal(found, expected)
-    assert torch.equal(extended[4], F.max_pool2d(levels.dense()[3], 1, stride=2)) and extended[4].any()
+    assert torch.equal(extended[4], F.max_pool2d(levels.dense()[3], 1, stride=2))
+    assert extended[4].any()
+
+
+def test_a_fifth_map_without_any_cell():
+    cells = level_cells_around((torch.arange(64) == 63)[None], (8, 8))
+    levels = with_fifth(cells, torch.ones(len(cells), 1))
+    assert cells.counts[4] == 0 and [int(level.sum()) for level in levels.dense()] == [*cells.distinct[:4], 0]
+    head = ProposalHead(1, ProposalConfig(10, 10)).eval()
+    assert len(head.propose(levels, [(128, 128)])[0]) > 0
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from tasktp_ros.detectors import build_detector
 from tasktp_ros.vision.cells import SparseLevels
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.reducer import NothingRelevant, ReductionState
+from tasktp_ros.vision.vit import Positions
 
 CLASSES = 7
 SIDES = (96, 128)
@@ -79,3 +80,13 @@ def test_a_batch_keeps_whole_maps(nano):
 
 def test_nano_is_small():
     assert sum(parameter.numel() for parameter in build_detector("nano", "tasktp", 80).parameters()) < 8e6
+
+
+def test_a_position_embedding_is_resized_once_per_grid():
+    backbone = build_detector("nano", "dense", 3).backbone
+    positions = Positions(backbone)
+    grids = [(4, 6), (6, 4), *((2, width) for width in range(2, 2 + Positions.most))]
+    for _ in range(2):
+        for grid in grids:
+            assert torch.equal(positions(*grid), backbone.positions(*grid))
+        assert positions(*grids[-1]) is positions(*grids[-1])
