@@ -79,6 +79,8 @@ class TaskGate(nn.Module):
 class PresenceHead(nn.Module):
     """Whether a category is anywhere on the image: how many tokens seem to be of it, and what kind of place the image shows.
 
+    Tokens count by a power of their probability, or three hundred faint guesses would weigh as much as one small object.
+
     Args:
         dim: token channels C.
         num_classes: categories of the vocabulary.
@@ -89,6 +91,7 @@ class PresenceHead(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=1e-5)
         self.place = nn.Linear(dim, num_classes)
         self.scale = nn.Parameter(torch.ones(num_classes))
+        self.sharpness = nn.Parameter(torch.full((num_classes,), 2.0))
 
     def forward(self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None) -> Tensor:
         """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32.
@@ -99,9 +102,9 @@ class PresenceHead(nn.Module):
         if (
             counted is None and not torch.is_grad_enabled()
         ):  # the same in fewer steps, which need no gradient to be steady
-            number_seen = class_logits.softmax(-1).sum(1)[:, :-1].clamp(min=1e-30).log()
+            number_seen = class_logits.softmax(-1)[..., :-1].pow(self.sharpness).sum(1).clamp(min=1e-30).log()
             return self._combined(number_seen, tokens.mean(1))
-        likely = class_logits.log_softmax(-1)[..., :-1]
+        likely = class_logits.log_softmax(-1)[..., :-1] * self.sharpness
         mean = tokens.mean(1)
         if counted is not None:
             likely = likely.masked_fill(~counted[..., None], -torch.inf)

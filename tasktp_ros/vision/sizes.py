@@ -51,8 +51,10 @@ def nano() -> DetectorConfig:
         stem_width=16,
         presence=True,
         pyramid_channels=96,
-        proposals=ProposalConfig(per_level=100, total=48, finest=8, anchor_scale=4.0),
-        regions=RoIConfig(box_hidden=256, mask_channels=64, mask_convs=2, samples=2),
+        proposals=ProposalConfig(per_level=100, total=64, finest=8, anchor_scale=3.0),
+        regions=RoIConfig(
+            box_hidden=256, mask_channels=64, mask_convs=2, mask_per_class=False, samples=2, finest_scale=28.0
+        ),
         input_size=InputSize(short=240, long=320),
     )
 

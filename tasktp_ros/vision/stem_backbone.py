@@ -7,11 +7,11 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""Nano's backbone: a convolutional stem makes the tokens, and its finer maps carry the detail; everything else is blocks.
+"""Nano's backbone: convolutions first, then a transformer on what they make, and no second branch beside it.
 
-No second branch runs beside the transformer: what a gate drops has cost nothing but its share of the stem and the first three
-blocks. After the last block tokens are resized and added to the stem's maps, one 1x1 convolution per level, as in DEIMv2's and
-EdgeCrafter's adapters.
+Convolutions take the place of the first three blocks, which see every token anyway: trained from nothing they learn from a tenth
+of the images, and they cost half as much (docs/performance.md). Whatever comes after them lies behind a gate. After the last block
+tokens are resized and added to the convolutions' maps, one 1x1 convolution per level, as in DEIMv2's and EdgeCrafter's adapters.
 """
 
 import torch
@@ -29,37 +29,55 @@ from tasktp_ros.vision.vit import initialise_transformer, resize_position_embedd
 
 
 class ConvStem(nn.Module):
-    """Four 3x3 convolutions of stride 2: the last one's map is the tokens, the second and third keep fine detail.
+    """Four 3x3 convolutions of stride 2, the last two followed by residual ones: strides 4 and 8 keep fine detail, 16 are tokens.
 
     Args:
         dim: token channels C.
         width: channels at stride 2; strides 4 and 8 have two and four times as many.
+        residuals: residual pairs of convolutions at each of strides 8 and 16.
     """
 
-    def __init__(self, dim: int, width: int) -> None:
+    def __init__(self, dim: int, width: int, residuals: int = 2) -> None:
         super().__init__()
-        self.stride2 = ConvNorm(3, width)
-        self.stride4 = ConvNorm(width, 2 * width)
-        self.stride8 = ConvNorm(2 * width, 4 * width)
-        self.stride16 = nn.Conv2d(4 * width, dim, 3, 2, 1)
+        self.stride2 = ConvNorm(3, width, 2)
+        self.stride4 = ConvNorm(width, 2 * width, 2)
+        self.stride8 = _stage(2 * width, 4 * width, residuals)
+        self.stride16 = _stage(4 * width, dim, residuals)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3, H, W) -> maps (B, 2 width, H/4, W/4), (B, 4 width, H/8, W/8) and tokens (B, C, H/16, W/16)."""
-        stride4 = self.stride4(self.stride2(image))
+        stride4 = F.relu(self.stride4(F.relu(self.stride2(image))))
         stride8 = self.stride8(stride4)
         return stride4, stride8, self.stride16(stride8)
 
 
-class ConvNorm(nn.Module):
-    """3x3 convolution of stride 2, batch norm, ReLU."""
+def _stage(channels_in: int, channels: int, residuals: int) -> nn.Sequential:
+    """Half the resolution, then residual pairs."""
+    return nn.Sequential(ConvNorm(channels_in, channels, 2), *(ResidualPair(channels) for _ in range(residuals)))
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+
+class ConvNorm(nn.Module):
+    """3x3 convolution and batch norm."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, 3, 2, 1, bias=False)
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(x)), inplace=True)
+        return self.norm(self.conv(x))
+
+
+class ResidualPair(nn.Module):
+    """Two 3x3 convolutions on what they are added to, with nothing after the sum: tokens are not cut at zero."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(channels, channels)
+        self.second = ConvNorm(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(F.relu(x))))
 
 
 class StemBackbone(nn.Module):
@@ -71,18 +89,20 @@ class StemBackbone(nn.Module):
         stem_width: see :class:`ConvStem`.
         channels: of the maps.
         reducer: how the blocks are run; its gates are registered here.
-        depth: number of blocks, a multiple of three.
+        depth: number of blocks with those that convolutions stand for, a multiple of three.
     """
 
     pretrained_grid = 14
     blocks_per_group = 3
+    first_block = 3
+    """Number of blocks that convolutions stand for: `blocks` begins with this one, counted from 0."""
 
     def __init__(self, dim: int, heads: int, stem_width: int, channels: int, reducer: Reducer, depth: int = 12) -> None:
         super().__init__()
         self.reducer = reducer
         self.stem = ConvStem(dim, stem_width)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.pretrained_grid**2 + 1, dim))
-        self.blocks = nn.Sequential(*(reducer.block_type(dim, heads) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(reducer.block_type(dim, heads) for _ in range(self.first_block, depth)))
         for name, module in reducer.published_modules().items():
             self.add_module(name, module)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
@@ -112,7 +132,7 @@ class StemBackbone(nn.Module):
             tokens = to_sequence(token_map) + self.positions(*shape)
         for first in range(0, len(self.blocks), self.blocks_per_group):
             blocks = list(self.blocks[first : first + self.blocks_per_group])
-            tokens = self.reducer(blocks, first, tokens, state)
+            tokens = self.reducer(blocks, self.first_block + first, tokens, state)
         with stage("pyramid"):
             if state.as_cells(len(image)):
                 around = level_cells_around(state.keep[-1], shape)
@@ -124,12 +144,10 @@ class StemBackbone(nn.Module):
         return resize_position_embedding(self.pos_embed, height, width)
 
     def assemble(self, stride4: Tensor, stride8: Tensor, tokens: Tensor, shape: tuple[int, int]) -> Maps:
-        """Tokens resized and added to the stem's maps: the four maps (B, channels, H/s, W/s)."""
+        """Tokens resized and added to the stem's map of stride 8: the four maps (B, channels, H/s, W/s), the finest without tokens."""
         stride16 = self.lateral16(self.norm(tokens)).unflatten(1, shape).permute(0, 3, 1, 2)
         doubled = F.interpolate(stride16, scale_factor=2.0, mode="bilinear", align_corners=False)
-        stride8 = self.lateral8(stride8) + doubled
-        stride4 = self.lateral4(stride4) + F.interpolate(stride8, scale_factor=2.0, mode="nearest")
-        return stride4, stride8, stride16, F.avg_pool2d(stride16, 2)
+        return self.lateral4(stride4), self.lateral8(stride8) + doubled, stride16, F.avg_pool2d(stride16, 2)
 
     def assemble_cells(self, stride4: Tensor, stride8: Tensor, tokens: Tensor, cells: Cells) -> SparseLevels:
         """As :meth:`assemble`, for some cells of one image; the four maps are the first levels of the cells.
@@ -145,7 +163,7 @@ class StemBackbone(nn.Module):
         semantic = self.lateral16(self.norm(tokens))[0]
         rows = sum_rows(semantic, bags.index_select(0, coarser), shares.index_select(0, coarser))
         rows8 = rows[:middle] + _rows(self.lateral8, stride8, cells.of_map(1))
-        rows4 = _rows(self.lateral4, stride4, cells.of_map(0)) + rows8.index_select(0, cells.rows_under(0))
+        rows4 = _rows(self.lateral4, stride4, cells.of_map(0))
         return SparseLevels(torch.cat((rows4, rows8, rows[middle:])), cells, 4)
 
 

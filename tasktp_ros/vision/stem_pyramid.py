@@ -20,7 +20,7 @@ from tasktp_ros.vision.pyramid import ConvModule, convs_of, only, with_fifth
 
 
 class StemPyramid(nn.Module):
-    """A 3x3 convolution on strides 8, 16 and 32; stride 4 is only read by regions and stays as it is.
+    """A 3x3 convolution on strides 8, 16 and 32. Stride 4, which only regions read, has what stride 8 then shows added to it.
 
     The fifth level is every second pixel of the fourth.
     """
@@ -38,11 +38,13 @@ class StemPyramid(nn.Module):
         """As :meth:`on_maps`, for some cells of five levels, of which the maps are the first four."""
         cells = maps.cells
         looked = F.relu(cells.convolve(maps.rows, list(convs_of(self.convs)), 1), inplace=True)
-        return with_fifth(cells, torch.cat((maps.rows[: cells.counts[0]], looked)))
+        finest = maps.rows[: cells.counts[0]] + looked.index_select(0, cells.rows_under(0))
+        return with_fifth(cells, torch.cat((finest, looked)))
 
     def on_maps(self, maps: Sequence[Tensor], active: Sequence[Tensor] | None = None) -> list[Tensor]:
         """Whole maps to whole levels; `active` as in `vision.pyramid.FeaturePyramid.on_maps`."""
         read = [only(level, active, number) for number, level in enumerate(maps)]
         looked = (F.relu(conv(level)) for conv, level in zip(self.convs, read[1:], strict=True))
-        levels = [read[0], *(only(level, active, number) for number, level in enumerate(looked, 1))]
-        return [*levels, F.max_pool2d(levels[-1], 1, stride=2)]
+        levels = [only(level, active, number) for number, level in enumerate(looked, 1)]
+        finest = read[0] + F.interpolate(levels[0], size=read[0].shape[-2:], mode="nearest")
+        return [only(finest, active, 0), *levels, F.max_pool2d(levels[-1], 1, stride=2)]
