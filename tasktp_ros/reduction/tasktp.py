@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.gated import GatedReducer
-from tasktp_ros.vision.reducer import ReductionState
+from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.vit import Mlp
 
 KEEP = 1
@@ -92,6 +92,7 @@ class PresenceHead(nn.Module):
         self.place = nn.Linear(dim, num_classes)
         self.scale = nn.Parameter(torch.ones(num_classes))
         self.sharpness = nn.Parameter(torch.full((num_classes,), 2.0))
+        self.trust = nn.Parameter(torch.zeros(()))
 
     def forward(self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None) -> Tensor:
         """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32.
@@ -111,6 +112,13 @@ class PresenceHead(nn.Module):
             number = counted.sum(1, keepdim=True).clamp(min=1)
             mean = (tokens * counted[..., None]).sum(1) / number.to(tokens.dtype)
         return self._combined(likely.logsumexp(1), mean)
+
+    def hint(self, presence: Tensor, relevant: Tensor | None) -> Tensor:
+        """What its own estimate (B, num_classes) adds to the keep logits of an image's tokens under a task set: (B, 1).
+
+        Alone a token cannot know that the image has no kitchen; where nothing of the task seems to be there, more is needed to be kept.
+        """
+        return self.trust * of_task(presence.detach(), relevant).amax(-1, keepdim=True).clamp(-10.0, 10.0)
 
     def _combined(self, number_seen: Tensor, mean: Tensor) -> Tensor:
         return self.scale * number_seen + self.place(self.norm(mean)).to(number_seen.dtype)
@@ -184,10 +192,13 @@ class TaskTP(GatedReducer):
         class_logits = module.classify(seen, state.class_logits[-1] if state.class_logits else None)
         features = module.describe(class_logits.detach(), self.split(state.relevant, tokens))
         logits = module.judge(features)
+        if len(self.presence):
+            head = cast(PresenceHead, self.presence[gate])
+            state.presence.append(head(seen, class_logits, state.entering))
+            hint = head.hint(state.presence[-1], state.relevant).to(logits.dtype)
+            logits = torch.cat((logits[..., :KEEP], logits[..., KEEP:] + hint[..., None]), dim=-1)
         state.class_logits.append(class_logits)
         state.keep_logits.append(logits)
-        if len(self.presence):
-            state.presence.append(self.presence[gate](seen, class_logits, state.entering))
         if state.sample_noise or state.straight_through:
             log_probabilities = logits.log_softmax(-1)
             noisy = F.gumbel_softmax(log_probabilities, tau=1.0) if state.sample_noise else log_probabilities.exp()

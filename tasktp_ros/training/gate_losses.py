@@ -83,6 +83,7 @@ GATE_RECIPES = {
         class_loss="even",
         balance_images=True,
         least_cover=0.1,
+        set_sizes=(1, 2, 4, 10, 40, 80),
         reach="network",
     ),
 }

@@ -97,10 +97,8 @@ def _rooms(
     gates = Stage(
         "gates", "gates", round(300 * share), batch=32, inputs=(full,), rate=2e-3, warm_up=50, freeze="detector"
     )
-    adapt = (replace(boxes, name="adapt", steps=round(1600 * share), rate=6e-4),
-             replace(finish, name="adapt at full size", steps=round(400 * share), rate=3e-4),
-             replace(boxes, name="adapt again", steps=round(2200 * share), rate=6e-4),
-             replace(finish, name="adapt again at full size", steps=round(600 * share), rate=3e-4))  # fmt: skip
+    adapt = (replace(boxes, name="adapt", steps=round(3000 * share), rate=6e-4),
+             replace(finish, name="adapt at full size", steps=round(600 * share), rate=3e-4))  # fmt: skip
     # A peer to compare times and searches with, for which a short round must do.
     peer = tuple(replace(stage, steps=round(steps * share)) for stage, steps in zip(adapt, (400, 80), strict=False))
     learned = GATE_RECIPES["rooms"]

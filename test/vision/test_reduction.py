@@ -291,6 +291,25 @@ def test_presence_grows_with_the_tokens_that_seem_to_be_of_a_category():
     assert [estimate.shape for estimate in state.presence] == [(2, CLASSES)] * 3
 
 
+@pytest.mark.parametrize("trust", [0.0, 0.5])
+@torch.no_grad()
+def test_what_seems_to_be_there_makes_its_tokens_easier_to_keep(trust):
+    backbone = small_backbone("tasktp", presence=True).eval()
+    reducer, tokens = backbone.reducer, torch.randn(2, 12, 32)
+    head = reducer.presence[0]
+    head.trust.fill_(trust)
+    head.place.bias[:2] = torch.tensor([4.0, -4.0])
+    tasks = [torch.arange(CLASSES) == category for category in (0, 1)]
+    states = [reducer.begin(torch.stack([task, tasks[1]])) for task in tasks]
+    for state in states:
+        reducer.select(0, tokens, state)
+    (likely, unlikely), keep = [state.presence[0] for state in states], [state.keep_logits[0] for state in states]
+    assert torch.equal(likely, unlikely) and torch.equal(keep[0][1], keep[1][1])
+    hints = [head.hint(likely, torch.stack([task, tasks[1]])) for task in tasks]
+    assert ((hints[0] - hints[1])[0] > 2).all() if trust else not any(hint.any() for hint in hints)
+    assert head.hint(likely, None).shape == (2, 1) and head.hint(likely, tasks[0] & tasks[1]).abs().max() <= 10 * trust
+
+
 def test_a_method_without_presence_has_its_published_parameters_alone():
     plain, more = small_backbone("tasktp").state_dict(), small_backbone("tasktp", presence=True).state_dict()
     assert {name.split(".")[0] for name in more.keys() - plain.keys()} == {"presence"}
