@@ -21,8 +21,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from tasktp_ros.datasets.augment import augment
 from tasktp_ros.datasets.coco import CocoDataset, Sample
+from tasktp_ros.datasets.mixed import MixedDataset
 from tasktp_ros.errors import TaskTPError
 from tasktp_ros.training.batch import Batch, collate
+from tasktp_ros.training.image_order import ImageOrder
 from tasktp_ros.training.recipes import Stage
 from tasktp_ros.workers import end_with_parent
 
@@ -51,10 +53,9 @@ class StageImages(Dataset["Sample | TaskTPError"]):
     """Augmented images of one stage, by draw; for one that cannot be read the error, which keeps its sentence on its way
     out of a worker process only if it is not raised there."""
 
-    def __init__(self, dataset: CocoDataset, stage: Stage, seed: int) -> None:
+    def __init__(self, dataset: CocoDataset | MixedDataset, stage: Stage, seed: int) -> None:
         self.dataset, self.stage, self.seed = dataset, stage, seed
-        self._epoch = -1
-        self._order: np.ndarray = np.zeros(0, dtype=np.int64)
+        self.order = ImageOrder(dataset, seed, stage.repeat_below)
 
     def __getitem__(self, draw: Draw) -> Sample | TaskTPError:
         try:
@@ -63,13 +64,10 @@ class StageImages(Dataset["Sample | TaskTPError"]):
             return error
 
     def _sample(self, step: int, position: int) -> Sample:
-        epoch, place = divmod(position, len(self.dataset))
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
         inputs = self.stage.inputs
         size = inputs[np.random.default_rng((self.seed, step, 1)).integers(len(inputs))]
         random = np.random.default_rng((self.seed, position, 2))
-        return augment(self.dataset[int(self._order[place])], size, random, self.stage.augment)
+        return augment(self.dataset[self.order(position)], size, random, self.stage.augment)
 
 
 def load_steps(images: StageImages, share: Share, first: int, last: int, workers: int) -> Iterator[Batch]:
