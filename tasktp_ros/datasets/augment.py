@@ -31,6 +31,8 @@ class AugmentConfig:
         brightness, contrast, saturation: largest relative change.
         hue: largest turn of the colour circle, degrees.
         aspect: from where to where (log-uniform) width over height of a squashed image is changed; others keep theirs.
+        paste: probability that objects of another image are pasted onto an image (see `compose`).
+        mosaic: probability that four images are put beside each other.
         smallest: shorter box side px under which an object is dropped.
         fewest_pixels: mask pixels under which an object is dropped.
     """
@@ -42,6 +44,8 @@ class AugmentConfig:
     saturation: float = 0.3
     hue: float = 12.0
     aspect: tuple[float, float] = (0.75, 1.33)
+    paste: float = 0.0
+    mosaic: float = 0.0
     smallest: float = 2.0
     fewest_pixels: int = 6
 
