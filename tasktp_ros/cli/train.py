@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp train`."""
     parser.add_argument("recipe", help="such as rooms-nano-dense or coco-tiny-tasktp; see --list", nargs="?")
     parser.add_argument("--list", action="store_true", help="print all recipes and their stages")
-    parser.add_argument("--data", type=weighted, nargs="+", metavar="PATH[=WEIGHT]",
+    parser.add_argument("--data", nargs="+", metavar="PATH[=WEIGHT]",
                         help="data sets in COCO's layout, and how often images are drawn from each (default: 1)")  # fmt: skip
     parser.add_argument("--labelled", type=said_to_be_labelled, nargs="+", default=[], metavar="PATH=NAMES",
                         help="what is labelled on the images of a data set: all, or names such as cup,bottle (default: what its file "
@@ -105,7 +105,7 @@ def weighted(text: str) -> tuple[Path, float]:
     try:
         return Path(path), options.number(0, 1e6, ends=False)(weight)
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"must be PATH or PATH=WEIGHT, where a weight {error}") from None
+        raise InputError(f"--data must be PATH or PATH=WEIGHT, where a weight {error}") from None
 
 
 def said_to_be_labelled(text: str) -> tuple[Path, str | tuple[str, ...]]:
@@ -113,7 +113,7 @@ def said_to_be_labelled(text: str) -> tuple[Path, str | tuple[str, ...]]:
     path, sign, names = text.rpartition("=")
     found = tuple(name.strip() for name in names.split(","))
     if not (sign and path and all(found)):
-        raise argparse.ArgumentTypeError(f"must be PATH=all or PATH=NAME,NAME, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be PATH=all or PATH=NAME,NAME, got {text[: options.LONGEST_SHOWN]!r}")
     return Path(path), "all" if found == ("all",) else found
 
 
@@ -171,7 +171,9 @@ def _sources(arguments: argparse.Namespace) -> list["Source"]:
     from tasktp_ros.datasets.mixed import Source
 
     said = {os.path.abspath(path): names for path, names in arguments.labelled}
-    sources = [Source(path, weight, said.pop(os.path.abspath(path), None)) for path, weight in arguments.data]
+    sources = [
+        Source(path, weight, said.pop(os.path.abspath(path), None)) for path, weight in map(weighted, arguments.data)
+    ]
     if said:
         raise InputError(f"--labelled speaks of {next(iter(said))}, which is not among --data")
     return sources
