@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", nargs="+", metavar="PATH[=WEIGHT]",
                         help="data sets in COCO's layout, and how often images are drawn from each (default: 1)")  # fmt: skip
     parser.add_argument("--labelled", type=said_to_be_labelled, nargs="+", default=[], metavar="PATH=NAMES",
-                        help="what is labelled on the images of a data set: all, or names such as cup,bottle (default: what its file "
-                        "says)")  # fmt: skip
+                        help="what is labelled on the images of a data set: all, names such as cup,bottle, or all,-cup "
+                        "(default: what its file says)")  # fmt: skip
     parser.add_argument("--split", default="train", help="split to train on (default: train)")
     parser.add_argument(
         "--output", type=options.folder, help="folder for checkpoint, logs and model (default: runs/RECIPE)"
@@ -108,13 +108,13 @@ def weighted(text: str) -> tuple[Path, float]:
         raise InputError(f"--data must be PATH or PATH=WEIGHT, where a weight {error}") from None
 
 
-def said_to_be_labelled(text: str) -> tuple[Path, str | tuple[str, ...]]:
-    """A path with what is labelled there: "all", or names."""
+def said_to_be_labelled(text: str) -> tuple[Path, tuple[str, ...]]:
+    """A path with what is labelled there, see `label_scope.chosen_scope`."""
     path, sign, names = text.rpartition("=")
     found = tuple(name.strip() for name in names.split(","))
     if not (sign and path and all(found)):
         raise argparse.ArgumentTypeError(f"must be PATH=all or PATH=NAME,NAME, got {text[: options.LONGEST_SHOWN]!r}")
-    return Path(path), "all" if found == ("all",) else found
+    return Path(path), found
 
 
 def run(arguments: argparse.Namespace) -> int:

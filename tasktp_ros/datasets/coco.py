@@ -67,7 +67,7 @@ class CocoDataset(Dataset[Sample]):
         vocabulary: category names in the order of the labels; None = the file's, by their number. Categories that are
             not named are left out.
         allow_missing: the file may lack categories of `vocabulary`, though not all of them; they are not labelled then.
-        labelled: "all" or names: what is labelled on every image, whatever the file says (see `label_scope`).
+        labelled: "all" or names: what is labelled on every image, whatever the file says (see `label_scope.chosen_scope`).
 
     Attributes:
         vocabulary: names in the order of `Sample.labels`.

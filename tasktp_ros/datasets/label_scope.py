@@ -11,7 +11,7 @@
 
 An image's `labelled_category_ids` says it, or else its `labelled`, the name of a list in the file's `info.label_scopes`. An
 image that has neither is labelled with all categories that the file names, or, where `info.labelled` is "all", with
-every category of any vocabulary: nothing else was drawn.
+every category of any vocabulary: whatever else is on it is background.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,19 +41,26 @@ class Scopes:
 
 
 def chosen_scope(labelled: str | Sequence[str], vocabulary: Sequence[str], images: int) -> Scopes:
-    """One scope for all images: "all", or names.
+    """One scope for all images: "all", names, or "all" and names with a "-" before them, which are not labelled.
 
     Raises:
-        DataError: a name that the vocabulary does not have.
+        DataError: a name that the vocabulary does not have, or no name.
     """
-    if labelled == ALL:
-        return Scopes(np.ones((1, len(vocabulary)), np.bool_), np.zeros(images, np.int64))
     names = [labelled] if isinstance(labelled, str) else list(labelled)
-    unknown = [name for name in names if name not in vocabulary]
-    if unknown or not names:
-        raise DataError(f"the vocabulary has no category {unknown[0]!r} that could be labelled; it has "
-                        f"{', '.join(vocabulary[:8])}" if unknown else "no category is named as labelled")  # fmt: skip
-    return Scopes(np.isin(np.array(vocabulary), names)[None], np.zeros(images, np.int64))
+    without = names[:1] == [ALL]
+    if without:
+        names = names[1:]
+        if unmarked := [name for name in names if not name.startswith("-")]:
+            raise DataError(f"all is labelled, so {unmarked[0]!r} is, too; what is not has a '-' before it")
+        names = [name[1:] for name in names]
+    elif not names:
+        raise DataError("no category is named as labelled")
+    for name in names:
+        if name not in vocabulary:
+            raise DataError(f"the vocabulary has no category {name!r} that could be labelled; it has "
+                            f"{', '.join(vocabulary[:8])}")  # fmt: skip
+    named = np.array([name in names for name in vocabulary], np.bool_)
+    return Scopes((~named if without else named)[None], np.zeros(images, np.int64))
 
 
 def read_scopes(file: Path, content: Mapping[str, Any], vocabulary: Sequence[str]) -> Scopes:

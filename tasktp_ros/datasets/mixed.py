@@ -28,7 +28,7 @@ class Source:
     Attributes:
         path: root of a data set in COCO's layout.
         weight: how often it is drawn from, relative to the others.
-        labelled: "all" or names: what is labelled on every image; None = what its file says.
+        labelled: what is labelled on every image, see `label_scope.chosen_scope`; None = what its file says.
     """
 
     path: Path

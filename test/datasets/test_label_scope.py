@@ -61,6 +61,8 @@ def test_all_means_whatever_the_vocabulary(tmp_path):
     assert scopes(tmp_path) == [set(WORDS), {"cup"}, set(WORDS)]
     assert scopes(tmp_path, labelled="all") == [set(WORDS)] * 3, "the caller knows better"
     assert scopes(tmp_path, labelled=["oven", "cup"]) == [{"oven", "cup"}] * 3
+    assert scopes(tmp_path, labelled=["all"]) == [set(WORDS)] * 3
+    assert scopes(tmp_path, labelled=["all", "-oven", "-cup"]) == [{"bed", "person"}] * 3
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,8 @@ def test_a_vocabulary_that_the_file_lacks_in_part_only_where_that_is_allowed(tmp
         CocoDataset(tmp_path, tmp_path / "a.json", ["oven", "sink"], allow_missing=True)
     with pytest.raises(DataError, match="no category 'boat' that could be labelled"):
         CocoDataset(tmp_path, tmp_path / "a.json", WORDS, allow_missing=True, labelled=["boat"])
+    with pytest.raises(DataError, match="all is labelled, so 'cup' is, too"):
+        CocoDataset(tmp_path, tmp_path / "a.json", WORDS, allow_missing=True, labelled=["all", "cup"])
 
 
 def test_a_box_without_an_outline_has_no_mask_though_it_has_something_in_its_place(tmp_path):

@@ -97,14 +97,15 @@ def test_an_unlabelled_object_where_background_is_labelled_changes_no_token_loss
 
 
 def test_the_background_of_a_partly_labelled_image_by_hand():
-    logits = torch.randn(1, 3, CLASSES + 1)
-    labels = torch.tensor([[CLASSES, 1, CLASSES]])
+    logits = torch.randn(1, 4, CLASSES + 1)
+    labels = torch.tensor([[CLASSES, 1, CLASSES, 2]])
     probabilities = logits.softmax(-1)[0]
     folded = fold_unlabelled(logits, labels, KNOWN[None])
     losses = F.cross_entropy(folded[0], labels[0], reduction="none")
     for token in (0, 2):
         torch.testing.assert_close(losses[token], -probabilities[token, 2:].sum().log())
     torch.testing.assert_close(losses[1], -probabilities[1, 1].log())
+    torch.testing.assert_close(losses[3], -probabilities[3, 2].log(), msg="found, though not all of them are labelled")
 
 
 @few

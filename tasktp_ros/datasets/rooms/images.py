@@ -228,7 +228,7 @@ def _assemble(wanted: ImageSet) -> dict[str, Any]:
     for number, each in enumerate(annotations, start=1):
         each["id"] = number
     categories = [{"id": COCO_IDS[name], "name": name} for name in ROOMS]
-    # Nothing but these categories is drawn, so that those of any other vocabulary are known not to be there.
+    # People, animals, vehicles and so on are known not to be there. Distractors (phones, fruit, ...) count as background, too.
     info = {"description": "rendered rooms", "seed": wanted.seed, "labelled": "all"}
     _write_json(
         wanted.annotations, {"info": info, "images": images, "annotations": annotations, "categories": categories}
