@@ -20,6 +20,7 @@ from tasktp_ros.errors import InputError
 from tasktp_ros.files import check_folder, check_utf8
 
 if TYPE_CHECKING:
+    from tasktp_ros.datasets.mixed import Source
     from tasktp_ros.training.recipes import Recipe
 
 
@@ -27,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp train`."""
     parser.add_argument("recipe", help="such as rooms-nano-dense or coco-tiny-tasktp; see --list", nargs="?")
     parser.add_argument("--list", action="store_true", help="print all recipes and their stages")
-    parser.add_argument("--data", type=Path, help="data set in COCO's layout")
+    parser.add_argument("--data", nargs="+", metavar="PATH[=WEIGHT]",
+                        help="data sets in COCO's layout, and how often images are drawn from each (default: 1)")  # fmt: skip
+    parser.add_argument("--labelled", type=said_to_be_labelled, nargs="+", default=[], metavar="PATH=NAMES",
+                        help="what is labelled on the images of a data set: all, names such as cup,bottle, or all,-cup "
+                        "(default: what its file says)")  # fmt: skip
     parser.add_argument("--split", default="train", help="split to train on (default: train)")
     parser.add_argument(
         "--output", type=options.folder, help="folder for checkpoint, logs and model (default: runs/RECIPE)"
@@ -92,6 +97,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def weighted(text: str) -> tuple[Path, float]:
+    """A path with its weight, from PATH=WEIGHT or PATH; a folder whose name has a "=" is taken as it is."""
+    path, sign, weight = text.rpartition("=")
+    if not sign or Path(text).is_dir():
+        return Path(text), 1.0
+    try:
+        return Path(path), options.number(0, 1e6, ends=False)(weight)
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"--data must be PATH or PATH=WEIGHT, where a weight {error}") from None
+
+
+def said_to_be_labelled(text: str) -> tuple[Path, tuple[str, ...]]:
+    """A path with what is labelled there, see `label_scope.chosen_scope`."""
+    path, sign, names = text.rpartition("=")
+    found = tuple(name.strip() for name in names.split(","))
+    if not (sign and path and all(found)):
+        raise argparse.ArgumentTypeError(f"must be PATH=all or PATH=NAME,NAME, got {text[: options.LONGEST_SHOWN]!r}")
+    return Path(path), found
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Train; see `tasktp train --help`."""
     from tasktp_ros.training.recipes import RECIPES, recipe_named
@@ -102,6 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.recipe is None or arguments.data is None:
         raise InputError("name a recipe and --data, the data set's folder; `tasktp train --list` shows the recipes")
     recipe = _adapted(recipe_named(arguments.recipe), arguments)
+    sources = _sources(arguments)
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
@@ -134,10 +160,23 @@ def run(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         overwrite=arguments.overwrite,
     )
-    model = train(recipe, settings, fabric, arguments.data, arguments.split, arguments.init, arguments.check_images)
+    model = train(recipe, settings, fabric, sources, arguments.split, arguments.init, arguments.check_images)
     if fabric.is_global_zero:
         print(f"trained {model}")
     return 0
+
+
+def _sources(arguments: argparse.Namespace) -> list["Source"]:
+    """The data sets with what is said of them."""
+    from tasktp_ros.datasets.mixed import Source
+
+    said = {os.path.abspath(path): names for path, names in arguments.labelled}
+    sources = [
+        Source(path, weight, said.pop(os.path.abspath(path), None)) for path, weight in map(weighted, arguments.data)
+    ]
+    if said:
+        raise InputError(f"--labelled speaks of {next(iter(said))}, which is not among --data")
+    return sources
 
 
 def _check_gpus(device: str, processes: int) -> None:

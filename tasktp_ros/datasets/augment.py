@@ -9,7 +9,7 @@
 
 """Training augmentation of an image with its boxes and masks: flip, scale, crop, colour; ends at exactly one size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -30,6 +30,9 @@ class AugmentConfig:
         scale: from where to where the image is scaled, relative to fitting it into the size.
         brightness, contrast, saturation: largest relative change.
         hue: largest turn of the colour circle, degrees.
+        aspect: from where to where (log-uniform) width over height of a squashed image is changed; others keep theirs.
+        paste: probability that objects of another image are pasted onto an image (see `compose`).
+        mosaic: probability that four images are put beside each other.
         smallest: shorter box side px under which an object is dropped.
         fewest_pixels: mask pixels under which an object is dropped.
     """
@@ -40,11 +43,14 @@ class AugmentConfig:
     contrast: float = 0.25
     saturation: float = 0.3
     hue: float = 12.0
+    aspect: tuple[float, float] = (0.75, 1.33)
+    paste: float = 0.0
+    mosaic: float = 0.0
     smallest: float = 2.0
     fewest_pixels: int = 6
 
 
-NO_AUGMENT = AugmentConfig(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0)
+NO_AUGMENT = AugmentConfig(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, (1.0, 1.0))
 COCO_RECIPE = AugmentConfig(0.5, (0.8, 1.6), 0.0, 0.0, 0.0, 0.0)
 """Flip and crop; the many input sizes are the stage's."""
 
@@ -57,17 +63,19 @@ def augment(sample: Sample, size: tuple[int, int], random: np.random.Generator, 
     """
     height, width = size
     source_height, source_width = sample.image.shape[:2]
-    scale = min(height / source_height, width / source_width) * float(random.uniform(*config.scale))
+    aspect = float(np.exp(random.uniform(*np.log(config.aspect)))) if sample.squashed else 1.0
+    scale = min(height / source_height, width / (source_width * aspect)) * float(random.uniform(*config.scale))
+    across = scale * aspect
     # The window of the source that will be seen, in whole source pixels.
     window_height = min(source_height, max(1, round(height / scale)))
-    window_width = min(source_width, max(1, round(width / scale)))
+    window_width = min(source_width, max(1, round(width / across)))
     top = int(random.integers(source_height - window_height + 1))
     left = int(random.integers(source_width - window_width + 1))
     seen = (slice(top, top + window_height), slice(left, left + window_width))
-    content = (min(height, max(1, round(window_height * scale))), min(width, max(1, round(window_width * scale))))
+    content = (min(height, max(1, round(window_height * scale))), min(width, max(1, round(window_width * across))))
     mirrored = bool(random.random() < config.flip)
 
-    picture = _resized(sample.image[seen], content, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    picture = _resized(sample.image[seen], content, cv2.INTER_AREA if max(scale, across) < 1 else cv2.INTER_LINEAR)
     image = _placed(recolour(picture, random, config), size, mirrored)
     masks = _masks(sample.masks, seen, content, size, mirrored)
     boxes = boxes_around(masks)
@@ -77,7 +85,16 @@ def augment(sample: Sample, size: tuple[int, int], random: np.random.Generator, 
         if len(masks)
         else sides[:, 0] > 0
     )
-    return Sample(sample.image_id, image, boxes[kept], sample.labels[kept], masks[kept], sample.crowd[kept])
+    return replace(
+        sample,
+        image=image,
+        boxes=boxes[kept],
+        labels=sample.labels[kept],
+        masks=masks[kept],
+        crowd=sample.crowd[kept],
+        has_mask=None if sample.has_mask is None else sample.has_mask[kept],
+        squashed=False,
+    )
 
 
 def recolour(picture: NDArray[np.uint8], random: np.random.Generator, config: AugmentConfig) -> NDArray[np.uint8]:

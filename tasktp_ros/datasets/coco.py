@@ -25,7 +25,8 @@ from torch.utils.data import Dataset
 
 from tasktp_ros.datasets.coco_file import corners, is_crowd, read_annotations
 from tasktp_ros.datasets.coco_masks import decode_outline
-from tasktp_ros.datasets.pictures import read_picture
+from tasktp_ros.datasets.label_scope import chosen_scope, read_scopes
+from tasktp_ros.datasets.pictures import decode_picture, orientation, read_bytes, upright
 from tasktp_ros.errors import DataError, PictureError
 
 
@@ -40,6 +41,10 @@ class Sample:
         labels: (M,) int64 index into the data set's vocabulary.
         masks: (M, H, W) bool.
         crowd: (M,) bool: a region holding many objects of its category.
+        has_mask: (M,) bool: the outline is known; elsewhere the mask is the box. None = all are.
+        labelled: (C,) bool: categories of the vocabulary whose objects are all listed; others may be on the image, too.
+            None = all are.
+        squashed: the image's aspect ratio is not the camera's.
     """
 
     image_id: int
@@ -48,6 +53,9 @@ class Sample:
     labels: NDArray[np.int64]
     masks: NDArray[np.bool_]
     crowd: NDArray[np.bool_]
+    has_mask: NDArray[np.bool_] | None = None
+    labelled: NDArray[np.bool_] | None = None
+    squashed: bool = False
 
 
 class CocoDataset(Dataset[Sample]):
@@ -58,6 +66,8 @@ class CocoDataset(Dataset[Sample]):
         annotations: the JSON file.
         vocabulary: category names in the order of the labels; None = the file's, by their number. Categories that are
             not named are left out.
+        allow_missing: the file may lack categories of `vocabulary`, though not all of them; they are not labelled then.
+        labelled: "all" or names: what is labelled on every image, whatever the file says (see `label_scope.chosen_scope`).
 
     Attributes:
         vocabulary: names in the order of `Sample.labels`.
@@ -66,28 +76,50 @@ class CocoDataset(Dataset[Sample]):
         left_out: number of annotations whose category is not in the vocabulary.
 
     Raises:
-        DataError: an annotation file that is missing, not COCO's layout, or lacks a category of `vocabulary`.
+        DataError: an annotation file that is missing, not COCO's layout, or lacks a category of `vocabulary`; a label
+            scope that does not exist.
     """
 
-    def __init__(self, images: str | Path, annotations: str | Path, vocabulary: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        images: str | Path,
+        annotations: str | Path,
+        vocabulary: Sequence[str] | None = None,
+        allow_missing: bool = False,
+        labelled: str | Sequence[str] | None = None,
+    ) -> None:
         self.folder, self.file = Path(images), Path(annotations)
         content = read_annotations(self.file)
         names = {row["id"]: row["name"] for row in content["categories"]}
         self.category_ids = {name: number for number, name in names.items()}
-        self.vocabulary = self._checked(vocabulary, tuple(names[number] for number in sorted(names)))
+        own = tuple(names[number] for number in sorted(names))
+        self.vocabulary = self._checked(vocabulary, own, allow_missing)
+        self._scopes = (
+            read_scopes(self.file, content, self.vocabulary)
+            if labelled is None
+            else chosen_scope(labelled, self.vocabulary, len(content["images"]))
+        )
         self.image_ids = [row["id"] for row in content["images"]]
         self._files = [row["file_name"] for row in content["images"]]
         self._sides = np.array([(row["height"], row["width"]) for row in content["images"]], np.int64).reshape(-1, 2)
+        self._squashed = np.array([bool(row.get("aspect_squashed")) for row in content["images"]], np.bool_)
         self.left_out = self._keep(content["annotations"])
 
     @classmethod
-    def open(cls, root: str | Path, split: str, vocabulary: Sequence[str] | None = None) -> "CocoDataset":
-        """Find a split's files under `root`: COCO's own places, and the same without "2017".
+    def open(
+        cls,
+        root: str | Path,
+        split: str,
+        vocabulary: Sequence[str] | None = None,
+        allow_missing: bool = False,
+        labelled: str | Sequence[str] | None = None,
+    ) -> "CocoDataset":
+        """Find a split's files under `root`: COCO's own places, and the same without "2017". Other arguments as the class's.
 
         Raises:
             DataError: not found; lists where it was looked for.
         """
-        return cls(*find_split(root, split), vocabulary)
+        return cls(*find_split(root, split), vocabulary, allow_missing, labelled)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -114,6 +146,9 @@ class CocoDataset(Dataset[Sample]):
             self._labels[rows[inside]],
             np.array(masks, np.bool_).reshape(-1, height, width),
             self._crowd[rows[inside]],
+            self._outlined[rows[inside]],
+            self.labelled_on(index),
+            bool(self._squashed[index]),
         )
 
     def labels_of(self, index: int) -> NDArray[np.int64]:
@@ -121,15 +156,23 @@ class CocoDataset(Dataset[Sample]):
         rows = self._rows_of(index)
         return self._labels[rows[~self._crowd[rows]]]
 
+    def labelled_on(self, index: int) -> NDArray[np.bool_]:
+        """Categories (C,) that are labelled on an image."""
+        return self._scopes.labelled[self._scopes.of_image[index]]
+
     def picture(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB of an image, without its objects; raises as reading the sample does.
 
-        Pixels are taken as stored, as in COCO: a note on how the picture should be turned is not followed.
+        Pixels are taken as stored, as in COCO: a note on how the picture should be turned is followed only where the file's
+        height and width are those of the turned picture and not of the stored one.
         """
         path = self.folder / self._files[index]
         height, width = self._sides[index].tolist()
         try:
-            image = read_picture(path)
+            data = read_bytes(path)
+            image = decode_picture(data, str(path))
+            if image.shape[:2] == (width, height) != (height, width):
+                image = upright(image, orientation(data))
         except PictureError as error:
             raise DataError(f"image {self.image_ids[index]}: {error}") from error
         if image.shape[:2] != (height, width):
@@ -147,19 +190,20 @@ class CocoDataset(Dataset[Sample]):
             "left_out": self.left_out,
         }
 
-    def _checked(self, vocabulary: Sequence[str] | None, own: tuple[str, ...]) -> tuple[str, ...]:
+    def _checked(self, vocabulary: Sequence[str] | None, own: tuple[str, ...], allow_missing: bool) -> tuple[str, ...]:
         if vocabulary is None:
             return own
         if isinstance(vocabulary, str) or len(set(vocabulary)) != len(vocabulary):
             raise DataError(f"a vocabulary must be a list of different names, got {vocabulary!r}")
         lacking = [name for name in vocabulary if name not in self.category_ids]
-        if lacking:
+        if lacking and not (allow_missing and len(lacking) < len(vocabulary)):
             raise DataError(f"{self.file} has no category {lacking[0]!r}; it has {', '.join(own[:8])}")
         return tuple(vocabulary)
 
     def _keep(self, annotations: list[dict[str, Any]]) -> int:
         """Store the annotations of the vocabulary, ordered by image; returns how many were left out."""
-        labels = {self.category_ids[name]: label for label, name in enumerate(self.vocabulary)}
+        numbers = self.category_ids
+        labels = {numbers[name]: label for label, name in enumerate(self.vocabulary) if name in numbers}
         places = {number: place for place, number in enumerate(self.image_ids)}
         for row in annotations:
             if row["image_id"] not in places:
@@ -172,6 +216,7 @@ class CocoDataset(Dataset[Sample]):
         self._labels = np.array([labels[row["category_id"]] for row in kept], np.int64)
         self._boxes = np.array([corners(row) for row in kept], np.float64).reshape(-1, 4)
         self._crowd = np.array([is_crowd(row) for row in kept], np.bool_)
+        self._outlined = np.array([bool(row.get("segmentation")) for row in kept], np.bool_)
         outlines = [json.dumps(row.get("segmentation"), separators=(",", ":")).encode() for row in kept]
         self._outlines = np.frombuffer(b"".join(outlines), np.uint8)
         self._outline_ends = np.cumsum([0, *map(len, outlines)])

@@ -25,8 +25,9 @@ FIELDS = {
 DIFFERENT = (("images", "id"), ("categories", "id"), ("categories", "name"))
 
 
-def read_annotations(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """The lists "images", "categories" and "annotations" of a file; their fields are there and of the right type.
+def read_annotations(path: Path) -> dict[str, Any]:
+    """The lists "images", "categories" and "annotations" of a file; their fields are there and of the right type. Also the
+    object "info", empty where there is none.
 
     Raises:
         DataError: a file that is missing, no JSON, or not COCO's layout; names the entry.
@@ -39,7 +40,8 @@ def read_annotations(path: Path) -> dict[str, list[dict[str, Any]]]:
         raise DataError(f"annotation file {path} is not readable JSON: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"annotation file {path} must hold an object with images, annotations and categories")
-    found = {key: _entries(path, content, key) for key in FIELDS}
+    found: dict[str, Any] = {key: _entries(path, content, key) for key in FIELDS}
+    found["info"] = content["info"] if isinstance(content.get("info"), dict) else {}
     for key, field in DIFFERENT:
         seen: set[Any] = set()
         for entry in found[key]:

@@ -184,6 +184,17 @@ def orientation(data: Bytes) -> int:
     return 1 if place is None else int(struct.unpack_from(place[1] + "H", data, place[0])[0])
 
 
+def upright(image: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+    """A stored picture (H, W, 3) as its `orientation` asks for it to be shown: 5 to 8 exchange height and width."""
+    if number in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    if number in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if number in (3, 4, 7, 8):
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
 def as_stored(data: bytes) -> bytes:
     """The same JPEG with an orientation of 1, so that every decoder shows the pixels as they are stored."""
     place = _find_orientation(memoryview(data))

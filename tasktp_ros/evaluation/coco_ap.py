@@ -48,6 +48,7 @@ class Truth:
         ]
         self.coco = _indexed(content)
         self.category_ids = dataset.category_ids
+        self._uncounted = _unlabelled(dataset)
 
     def precision(
         self,
@@ -60,7 +61,7 @@ class Truth:
 
         Args:
             detections: COCO results: image_id, category_id, score, bbox (xywh px), segmentation (run lengths).
-            categories: only these count, in truth and detections.
+            categories: only these count, in truth and detections; on partly labelled images only what is labelled there.
             image_ids: only these images count.
 
         Returns:
@@ -69,7 +70,13 @@ class Truth:
         """
         wanted = {self.category_ids[name] for name in categories}
         images = set(image_ids)
-        counted = [each for each in detections if each["category_id"] in wanted and each["image_id"] in images]
+        counted = [
+            each
+            for each in detections
+            if each["category_id"] in wanted
+            and each["image_id"] in images
+            and each["category_id"] not in self._uncounted.get(each["image_id"], ())
+        ]
         return {kind: self._precision(counted, categories, sorted(images), KINDS[kind]) for kind in kinds}
 
     def _precision(
@@ -90,6 +97,17 @@ class Truth:
         report["AP_of"] = {name: _percent(_mean(precision[:, :, i])) for i, name in enumerate(categories)}
         report["AP50_of"] = {name: _percent(_mean(precision[0, :, i])) for i, name in enumerate(categories)}
         return report | _at_half(evaluation)
+
+
+def _unlabelled(dataset: CocoDataset) -> dict[int, set[int]]:
+    """Numbers of the categories that are not labelled on an image, of images where there are such."""
+    found = {}
+    for index, image_id in enumerate(dataset.image_ids):
+        labelled = dataset.labelled_on(index)
+        if not labelled.all():
+            lacking = (name for name, known in zip(dataset.vocabulary, labelled, strict=True) if not known)
+            found[image_id] = {dataset.category_ids[name] for name in lacking if name in dataset.category_ids}
+    return found
 
 
 def _completed(row: dict[str, Any], number: int, height: int, width: int) -> dict[str, Any]:

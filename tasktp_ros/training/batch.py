@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasktp_ros.datasets.coco import Sample
@@ -29,21 +30,32 @@ class Truth:
         labels: (M,) int64 index into the vocabulary.
         masks: (M, H, W) bool.
         crowd: (M,) bool: a region that holds many objects of its category; neither object nor background.
+        has_mask: (M,) bool: the outline is known; elsewhere the mask is the box. None = all are.
+        labelled: (C,) bool: categories whose objects are all listed; what is of another category is neither object nor
+            background. None = all are.
     """
 
     boxes: Tensor
     labels: Tensor
     masks: Tensor
     crowd: Tensor
+    has_mask: Tensor | None = None
+    labelled: Tensor | None = None
 
     def to(self, device: torch.device) -> "Truth":
         """The same on another device."""
-        parts = (self.boxes, self.labels, self.masks, self.crowd)
-        return Truth(*(part.to(device, non_blocking=True) for part in parts))
+        boxes, labels, masks, crowd = (
+            part.to(device, non_blocking=True) for part in (self.boxes, self.labels, self.masks, self.crowd)
+        )
+        outlined, labelled = (
+            None if part is None else part.to(device, non_blocking=True) for part in (self.has_mask, self.labelled)
+        )
+        return Truth(boxes, labels, masks, crowd, outlined, labelled)
 
     def select(self, rows: Tensor) -> "Truth":
         """The objects that `rows` (M,) bool names."""
-        return Truth(self.boxes[rows], self.labels[rows], self.masks[rows], self.crowd[rows])
+        outlined = None if self.has_mask is None else self.has_mask[rows]
+        return Truth(self.boxes[rows], self.labels[rows], self.masks[rows], self.crowd[rows], outlined, self.labelled)
 
 
 @dataclass
@@ -76,5 +88,12 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def _truth(sample: Sample) -> Truth:
-    arrays = (sample.boxes, sample.labels, sample.masks, sample.crowd)
-    return Truth(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+    boxes, labels, masks, crowd = (
+        torch.from_numpy(np.ascontiguousarray(array))
+        for array in (sample.boxes, sample.labels, sample.masks, sample.crowd)
+    )
+    return Truth(boxes, labels, masks, crowd, _unless_all(sample.has_mask), _unless_all(sample.labelled))
+
+
+def _unless_all(flags: NDArray[np.bool_] | None) -> Tensor | None:
+    return None if flags is None or flags.all() else torch.from_numpy(flags)

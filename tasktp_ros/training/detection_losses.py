@@ -18,7 +18,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from tasktp_ros.training.batch import Truth
-from tasktp_ros.training.matching import IGNORED, PROPOSAL_RULE, REGION_RULE, draw, match
+from tasktp_ros.training.matching import IGNORED, NEGATIVE, PROPOSAL_RULE, REGION_RULE, draw, match
 from tasktp_ros.vision.boxes import encode_boxes
 from tasktp_ros.vision.heads import BOX_STDS, RoIHead, fold_irrelevant
 from tasktp_ros.vision.image import PATCH
@@ -71,7 +71,7 @@ def proposal_losses(
     count: int,
     active: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Objectness (binary cross-entropy) and box (L1) losses on sampled anchors.
+    """Objectness (binary cross-entropy) and box (L1) losses on sampled anchors; of a partly labelled image on objects only.
 
     Args:
         anchors: (A, 4) float32 xyxy px of all levels.
@@ -84,6 +84,8 @@ def proposal_losses(
     classified, wanted, predicted, expected = [], [], [], []
     for image, target in enumerate(targets):
         assigned = match(anchors, target.truth.boxes, target.ignored, PROPOSAL_RULE)
+        if target.truth.labelled is not None:  # what lies there may be an object that nobody labelled
+            assigned = assigned.masked_fill(assigned == NEGATIVE, IGNORED)
         if active is not None:
             assigned = torch.where(active[image], assigned, IGNORED)
         positive, negative = draw(assigned, count, 0.5)
@@ -143,6 +145,9 @@ def region_losses(
 ) -> dict[str, Tensor]:
     """Class (cross-entropy), box (L1) and mask (binary cross-entropy) losses on drawn regions.
 
+    Background of a partly labelled image may be of an unlabelled category: -log(p of background + sum of p of those).
+    Only objects with a known outline have a mask loss.
+
     active: (B, h, w) bool, see :func:`draw_regions`.
     """
     tokens = [None] * len(targets) if active is None else list(active)
@@ -152,7 +157,7 @@ def region_losses(
     ]
     logits, deltas = head.bbox_head(head.pool(levels, [regions.boxes for regions in drawn], head.config.box_size))
     parts = logits.float().split([len(regions.boxes) for regions in drawn])
-    logits = torch.cat([fold_irrelevant(part, t.relevant) for part, t in zip(parts, targets, strict=True)])
+    logits = torch.cat([_folded(*each) for each in zip(parts, targets, drawn, strict=True)])
     labels = torch.cat([regions.labels for regions in drawn])
     losses = {"loss_cls": F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))}
 
@@ -167,10 +172,21 @@ def region_losses(
     return losses
 
 
+def _folded(logits: Tensor, target: Targets, drawn: Regions) -> Tensor:
+    """Class logits (K, C + 1) whose background holds irrelevant categories, and for regions of background the unlabelled."""
+    labelled, relevant = target.truth.labelled, target.relevant
+    if labelled is None:
+        return fold_irrelevant(logits, relevant)
+    stays = torch.ones_like(labelled) if relevant is None else relevant
+    stays = stays.expand(len(logits), -1).clone()
+    stays[len(drawn.objects) :] &= labelled
+    return fold_irrelevant(logits, stays)
+
+
 def _mask_loss(
     head: RoIHead, levels: Sequence[Tensor], drawn: Sequence[Regions], targets: Sequence[Targets], most: int | None
 ) -> Tensor:
-    chosen = [torch.randperm(len(r.objects), device=r.objects.device)[:most] for r in drawn]
+    chosen = [_with_mask(regions, target, most) for regions, target in zip(drawn, targets, strict=True)]
     boxes = [regions.boxes[: len(regions.objects)][rows] for regions, rows in zip(drawn, chosen, strict=True)]
     labels = torch.cat(
         [regions.labels[: len(regions.objects)][rows] for regions, rows in zip(drawn, chosen, strict=True)]
@@ -183,6 +199,15 @@ def _mask_loss(
         for target, regions, rows, box in zip(targets, drawn, chosen, boxes, strict=True)
     ]
     return F.binary_cross_entropy_with_logits(logits, torch.cat(wanted))
+
+
+def _with_mask(regions: Regions, target: Targets, most: int | None) -> Tensor:
+    """At most `most` random positives whose object has a known outline: index vector."""
+    objects, outlined = regions.objects, target.truth.has_mask
+    order = torch.randperm(len(objects), device=objects.device)
+    if outlined is not None:
+        order = order[outlined[objects[order]]]
+    return order[:most]
 
 
 def crop_masks(masks: Tensor, objects: Tensor, boxes: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from tasktp_ros.reduction.tasktp import KEEP
 from tasktp_ros.training.batch import Truth
+from tasktp_ros.training.labels import UNKNOWN
+from tasktp_ros.training.partly_labelled import fold_unlabelled, labelled_of
 from tasktp_ros.training.task_sampling import FEWER_SET_SIZES, SET_SIZES
 
 PRUNE = 1 - KEEP
@@ -103,9 +105,9 @@ class ClassBalance(nn.Module):
         self.register_buffer("counts", torch.full((num_classes + 1,), start))
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Count labels (B, N) int64 while training, and return the weights (C + 1,)."""
+        """Count labels (B, N) int64 while training, and return the weights (C + 1,); UNKNOWN does not count."""
         if self.training:
-            self.counts += torch.bincount(labels.flatten(), minlength=len(self.counts)).to(self.counts)
+            self.counts += torch.bincount(labels[labels >= 0], minlength=len(self.counts)).to(self.counts)
         return (self.counts.max() / self.counts).clamp(0.01, 10.0)
 
 
@@ -114,27 +116,30 @@ def class_loss(class_logits: Tensor, labels: Tensor, class_weights: Tensor) -> T
 
     Args:
         class_logits: (B, N, C + 1).
-        labels: (B, N) int64.
+        labels: (B, N) int64, UNKNOWN teaches nothing.
         class_weights: (C + 1,).
 
     Returns:
         () mean over tokens of the sum over categories.
     """
     probabilities = class_logits.float().softmax(-1).clamp(1e-3, 1 - 1e-3)
-    target = F.one_hot(labels, class_logits.shape[-1]).bool()
+    target = F.one_hot(labels.clamp(min=0), class_logits.shape[-1]).bool()
     hit = torch.where(target, probabilities, 1 - probabilities)
     balance = torch.where(target, 0.25, 0.75)
     losses = -balance * (1 - hit) ** 2 * hit.log() * class_weights
-    return losses.sum(-1).mean()
+    losses = losses.sum(-1)[labels >= 0]
+    return losses.sum() / max(1, len(losses))
 
 
 def even_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy, half its weight on background and half on the categories that are there, evenly: a bed has a thousand
-    times the cells of a cup. Logits (B, K, ...) and labels (B, ...) in [0, K), background last -> ().
+    times the cells of a cup. Logits (B, K, ...) and labels (B, ...) in [0, K) or UNKNOWN, background last -> ().
     """
-    losses = F.cross_entropy(logits, labels, reduction="none").flatten()
-    counts = torch.bincount(labels.flatten(), minlength=logits.shape[1])
-    means = losses.new_zeros(len(counts)).index_add(0, labels.flatten(), losses) / counts.clamp(min=1)
+    losses = F.cross_entropy(logits, labels, reduction="none", ignore_index=UNKNOWN).flatten()
+    kinds = logits.shape[1]
+    bins = torch.where(labels == UNKNOWN, kinds, labels).flatten()
+    counts = torch.bincount(bins, minlength=kinds + 1)[:kinds]
+    means = losses.new_zeros(kinds + 1).index_add(0, bins, losses)[:kinds] / counts.clamp(min=1)
     objects = means[:-1].sum() / (counts[:-1] > 0).sum().clamp(min=1)
     return 0.5 * means[-1] + 0.5 * objects
 
@@ -152,7 +157,7 @@ def keep_labels(
 
     Args:
         class_logits: (B, N, C + 1).
-        labels: (B, N) int64, background C.
+        labels: (B, N) int64, background C, or UNKNOWN.
         on_relevant: (B, N) bool: the token lies on a relevant object.
         relevant: (B, C) bool.
         early_rule, guess_rule: see `GateRecipe`.
@@ -168,7 +173,18 @@ def keep_labels(
     return ~prune
 
 
-def prune_loss(keep_logits: Tensor, keep: Tensor, confidence: Tensor) -> Tensor:
+def taught_tokens(labels: Tensor, relevant: Tensor, labelled: Tensor | None) -> Tensor:
+    """Tokens (B, N) of which is known whether they are to be kept: no crowds, and no background of an image on which the task
+    asks for a category that is not labelled there. Arguments as :func:`keep_labels`; `labelled` (B, C) bool or None.
+    """
+    taught = labels != UNKNOWN
+    if labelled is not None:
+        asked = (relevant & ~labelled).any(1, keepdim=True)
+        taught &= ~(asked & (labels == relevant.shape[1]))
+    return taught
+
+
+def prune_loss(keep_logits: Tensor, keep: Tensor, confidence: Tensor, taught: Tensor | None = None) -> Tensor:
     """Two-class cross-entropy (L_prune of one gate).
 
     Tokens to be pruned weigh as much as the gate is sure of their category; those to be kept share the same total.
@@ -177,11 +193,16 @@ def prune_loss(keep_logits: Tensor, keep: Tensor, confidence: Tensor) -> Tensor:
         keep_logits: (B, N, 2).
         keep: (B, N) bool.
         confidence: (B, N) largest category probability.
+        taught: (B, N) bool, tokens that count; None = all.
     """
     losses = F.cross_entropy(
         keep_logits.float().flatten(0, 1), torch.where(keep, KEEP, PRUNE).flatten(), reduction="none"
     )
     losses = losses.view_as(keep)
+    if taught is not None:
+        losses, keep, confidence = losses[taught], keep[taught], confidence[taught]
+        if not len(keep):
+            return keep_logits.sum() * 0.0
     pruned = (losses * confidence)[~keep].sum()
     weight = confidence[~keep].sum()
     kept = losses[keep]
@@ -198,16 +219,23 @@ def gate_losses(
     relevant: Tensor,
     class_weights: Tensor,
     recipe: GateRecipe,
+    labelled: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Both losses, weighted per gate and averaged over gates; arguments per gate as in the functions above."""
+    """Both losses, weighted per gate and averaged over gates; arguments per gate as in the functions above.
+
+    labelled: (B, C) bool, see :func:`fold_unlabelled`; None = everything is labelled.
+    """
     classified, pruned = [], []
+    taught = taught_tokens(labels, relevant, labelled)
     for gate, (logits, keep_logit) in enumerate(zip(class_logits, keep_logits, strict=True)):
-        of_class = _class_loss_of(recipe.class_loss, logits, labels, class_weights)
+        folded = fold_unlabelled(logits.float(), labels, labelled)
+        of_class = _class_loss_of(recipe.class_loss, folded, labels, class_weights)
         known = logits.detach().float()
         keep = keep_labels(known, labels, on_relevant, relevant, recipe.early_rule, recipe.guess_rule)
         confidence = known.softmax(-1).amax(-1)
         groups = len(keep) if recipe.balance_images else 1
-        parts = zip(keep_logit.chunk(groups), keep.chunk(groups), confidence.chunk(groups), strict=True)
+        each = (part.chunk(groups) for part in (keep_logit, keep, confidence, taught))
+        parts = zip(*each, strict=True)
         of_pruning = torch.stack([prune_loss(*part) for part in parts]).mean()
         classified.append(weight_of(recipe.class_weights, gate) * of_class)
         pruned.append(weight_of(recipe.prune_weights, gate) * of_pruning)
@@ -217,23 +245,28 @@ def gate_losses(
 def _class_loss_of(kind: str, logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
     if kind == "focal":
         return class_loss(logits, labels, class_weights)
-    tokens = logits.float().flatten(0, 1)
-    return even_cross_entropy(tokens, labels.flatten()) if kind == "even" else F.cross_entropy(tokens, labels.flatten())
+    tokens, labels = logits.float().flatten(0, 1), labels.flatten()
+    if kind == "even":
+        return even_cross_entropy(tokens, labels)
+    known = labels != UNKNOWN
+    return F.cross_entropy(tokens[known], labels[known]) if known.any() else tokens.sum() * 0.0
 
 
 def presence_loss(presence: Sequence[Tensor], truths: Sequence[Truth]) -> Tensor:
     """Binary cross-entropy of every category's presence on every image, averaged over gates.
 
-    Categories of which only objects below `LEAST_VISIBLE` of the image are there teach nothing.
+    Categories of which only crowds, or objects below `LEAST_VISIBLE` of the image, are there teach nothing, nor do those that are
+    not labelled on it and not found either.
 
     Args:
         presence: per gate (B, C) logits.
     """
     wanted = torch.zeros_like(presence[0])
-    counts = torch.ones_like(presence[0])
+    labelled = labelled_of(truths, presence[0].shape[1])
+    counts = torch.ones_like(presence[0]) if labelled is None else labelled.to(presence[0].dtype)
     for row, truth in enumerate(truths):
         counts[row, truth.labels] = 0.0
-        visible = truth.labels[truth.masks.flatten(1).float().mean(1) >= LEAST_VISIBLE]
+        visible = truth.labels[(truth.masks.flatten(1).float().mean(1) >= LEAST_VISIBLE) & ~truth.crowd]
         wanted[row, visible] = 1.0
         counts[row, visible] = 1.0
     losses = [

@@ -7,7 +7,10 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""Dense labels from instance masks: the category of every token (table 1b, rows 1 to 3) and of every pixel."""
+"""Dense labels from instance masks: the category of every token (table 1b, rows 1 to 3) and of every pixel.
+
+Where nothing but a crowd is, a token or cell has no label: `UNKNOWN`.
+"""
 
 from collections.abc import Sequence
 
@@ -16,6 +19,10 @@ from torch import Tensor
 
 from tasktp_ros.training.batch import Truth
 from tasktp_ros.vision.image import PATCH
+
+UNKNOWN = -1
+ONE_PIXEL = 1 / PATCH**2
+"""Share of a token's patch."""
 
 
 def token_labels(truth: Truth, num_classes: int) -> Tensor:
@@ -28,14 +35,15 @@ def token_labels(truth: Truth, num_classes: int) -> Tensor:
         num_classes: categories C without background.
 
     Returns:
-        (H/16 * W/16,) int64 in [0, C]; C is background.
+        (H/16 * W/16,) int64 in [0, C]; C is background, UNKNOWN a crowd without an object.
     """
+    crowds, truth = truth.masks[truth.crowd], truth.select(~truth.crowd)
     shares = patch_shares(truth.masks)
     coverage = shares.new_zeros(num_classes + 1, shares.shape[1])
     coverage.index_add_(0, truth.labels, shares).clamp_(max=1.0)
     taken = truth.masks.any(0, keepdim=True) if len(truth.masks) else truth.masks.new_zeros(1, *truth.masks.shape[1:])
     coverage[num_classes] = 1.0 - patch_shares(taken)[0]
-    return first_argmax(coverage)
+    return _unknown_on(crowds, first_argmax(coverage), num_classes, ONE_PIXEL)
 
 
 def front_token_labels(truth: Truth, num_classes: int, least_cover: float) -> Tensor:
@@ -44,11 +52,12 @@ def front_token_labels(truth: Truth, num_classes: int, least_cover: float) -> Te
     So a cup has tokens though it stands on a table, and though the wall behind it covers more.
     Arguments and result as :func:`token_labels`.
     """
+    crowds, truth = truth.masks[truth.crowd], truth.select(~truth.crowd)
     shares = patch_shares(truth.masks)
     labels = torch.full(shares.shape[1:], num_classes, dtype=torch.int64, device=shares.device)
     for index in truth.masks.flatten(1).sum(1).argsort(descending=True).tolist():
         labels[shares[index] >= least_cover] = truth.labels[index]
-    return labels
+    return _unknown_on(crowds, labels, num_classes, max(least_cover, ONE_PIXEL))
 
 
 def covered_by_relevant(truth: Truth, relevant: Tensor, least_cover: float) -> Tensor:
@@ -72,12 +81,13 @@ def centre_token_labels(truth: Truth, num_classes: int) -> Tensor:
 
     Arguments and result as :func:`token_labels`.
     """
+    crowds, truth = truth.masks[truth.crowd], truth.select(~truth.crowd)
     layers = class_layers(truth, num_classes)
     half = PATCH // 2
     central = layers.unflatten(2, (-1, PATCH)).unflatten(1, (-1, PATCH))[
         :, :, half - 1 : half + 1, :, half - 1 : half + 1
     ]
-    return first_argmax(central.mean(dim=(2, 4)).flatten(1))
+    return _unknown_on(crowds, first_argmax(central.mean(dim=(2, 4)).flatten(1)), num_classes, ONE_PIXEL)
 
 
 def corner_relevance(truth: Truth, relevant: Tensor) -> Tensor:
@@ -100,15 +110,25 @@ def class_layers(truth: Truth, num_classes: int) -> Tensor:
 
 
 def pixel_labels(truths: Sequence[Truth], num_classes: int, stride: int) -> Tensor:
-    """Category of every cell's middle pixel, the smaller object in front: (B, H/stride, W/stride) int64 in [0, C]."""
+    """Category of every cell's middle pixel, the smaller object in front: (B, H/stride, W/stride) int64 in [0, C] or UNKNOWN."""
     maps = []
     for truth in truths:
         sampled = truth.masks[:, stride // 2 :: stride, stride // 2 :: stride]
         label_map = torch.full(sampled.shape[1:], num_classes, dtype=torch.int64, device=sampled.device)
+        label_map.masked_fill_(sampled[truth.crowd].any(0), UNKNOWN)
+        objects = (~truth.crowd).tolist()
         for index in truth.masks.flatten(1).sum(1).argsort(descending=True).tolist():
+            if not objects[index]:
+                continue
             label_map.masked_fill_(sampled[index], int(truth.labels[index]))
         maps.append(label_map)
     return torch.stack(maps)
+
+
+def _unknown_on(crowds: Tensor, labels: Tensor, background: int, least_cover: float) -> Tensor:
+    """Labels (N,) without those of background where one of `crowds` (I, H, W) covers so much of a token's patch."""
+    covered = (patch_shares(crowds) >= least_cover).any(0)
+    return labels.masked_fill(covered & (labels == background), UNKNOWN)
 
 
 def first_argmax(coverage: Tensor) -> Tensor:

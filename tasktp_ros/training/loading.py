@@ -19,15 +19,22 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from tasktp_ros.datasets.augment import augment
 from tasktp_ros.datasets.coco import CocoDataset, Sample
+from tasktp_ros.datasets.compose import compose
+from tasktp_ros.datasets.mixed import MixedDataset
 from tasktp_ros.errors import TaskTPError
 from tasktp_ros.training.batch import Batch, collate
+from tasktp_ros.training.image_order import ImageOrder
 from tasktp_ros.training.recipes import Stage
 from tasktp_ros.workers import end_with_parent
 
 Draw = tuple[int, int]
 """Step, and position in the endless row of shuffled epochs."""
+
+IMAGES_MORE = 4
+"""That an image may be composed with."""
+OTHER_SEED = 500
+"""Added to a stage's seed for those; seeds of stages are less apart than this."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,11 @@ class StageImages(Dataset["Sample | TaskTPError"]):
     """Augmented images of one stage, by draw; for one that cannot be read the error, which keeps its sentence on its way
     out of a worker process only if it is not raised there."""
 
-    def __init__(self, dataset: CocoDataset, stage: Stage, seed: int) -> None:
+    def __init__(self, dataset: CocoDataset | MixedDataset, stage: Stage, seed: int) -> None:
         self.dataset, self.stage, self.seed = dataset, stage, seed
-        self._epoch = -1
-        self._order: np.ndarray = np.zeros(0, dtype=np.int64)
+        self.order = ImageOrder(dataset, seed, stage.repeat_below)
+        composed = stage.augment.paste or stage.augment.mosaic
+        self.others = ImageOrder(dataset, seed + OTHER_SEED, stage.repeat_below) if composed else None
 
     def __getitem__(self, draw: Draw) -> Sample | TaskTPError:
         try:
@@ -63,13 +71,20 @@ class StageImages(Dataset["Sample | TaskTPError"]):
             return error
 
     def _sample(self, step: int, position: int) -> Sample:
-        epoch, place = divmod(position, len(self.dataset))
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
         inputs = self.stage.inputs
         size = inputs[np.random.default_rng((self.seed, step, 1)).integers(len(inputs))]
         random = np.random.default_rng((self.seed, position, 2))
-        return augment(self.dataset[int(self._order[place])], size, random, self.stage.augment)
+        return compose(
+            self.dataset[self.order(position)],
+            lambda number: self._other(position * IMAGES_MORE + number),
+            size,
+            random,
+            self.stage.augment,
+        )
+
+    def _other(self, position: int) -> Sample:
+        assert self.others is not None, "only images that are composed ask for others"
+        return self.dataset[self.others(position)]
 
 
 def load_steps(images: StageImages, share: Share, first: int, last: int, workers: int) -> Iterator[Batch]:

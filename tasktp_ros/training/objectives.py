@@ -35,6 +35,7 @@ from tasktp_ros.training.labels import (
     pixel_labels,
     token_labels,
 )
+from tasktp_ros.training.partly_labelled import fold_unlabelled, labelled_of
 from tasktp_ros.training.task_sampling import draw_tasks
 from tasktp_ros.vision.boxes import STRIDES
 from tasktp_ros.vision.detector import Detector
@@ -87,9 +88,14 @@ class LabelObjective(Objective):
         scores, deltas = self.detector.rpn_head(levels)
         anchors = torch.cat(self.detector.rpn_head.anchors(scores))
         losses = proposal_losses(anchors, scores, deltas, targets, self.counts.anchors)
+        labelled = labelled_of(batch.truths, self.num_classes)
         for level, stride in list(zip(levels, STRIDES, strict=True))[:4]:
             labels = pixel_labels(batch.truths, self.num_classes, stride)
-            losses[f"loss_cells_{stride}"] = 0.25 * even_cross_entropy(self.cell_classes(level).float(), labels)
+            logits = self.cell_classes(level).float()
+            if labelled is not None:
+                labels = labels.flatten(1)
+                logits = fold_unlabelled(logits.flatten(2).mT, labels, labelled).mT
+            losses[f"loss_cells_{stride}"] = 0.25 * even_cross_entropy(logits, labels)
         return losses
 
 
@@ -200,5 +206,8 @@ def token_losses(
         )
     else:
         labels = torch.stack([token_labels(truth, num_classes) for truth in truths])
-        on_relevant = F.pad(task, (0, 1)).gather(1, labels)
-    return gate_losses(state.class_logits, state.keep_logits, labels, on_relevant, task, balance(labels), gates)
+        on_relevant = F.pad(task, (0, 1)).gather(1, labels.clamp(min=0))
+    labelled = labelled_of(truths, num_classes)
+    return gate_losses(
+        state.class_logits, state.keep_logits, labels, on_relevant, task, balance(labels), gates, labelled
+    )

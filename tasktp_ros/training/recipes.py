@@ -18,6 +18,8 @@ from tasktp_ros.training.detection_losses import SampleCounts
 from tasktp_ros.training.gate_losses import GATE_RECIPES, GateRecipe
 
 Kind = TypeVar("Kind")
+RARE = 0.02
+"""Share of the images; of 8,000 photos, categories on fewer than 160 are drawn more often, up to about three times."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Stage:
         counts: anchors, regions and masks per image.
         augment: augmentation.
         freeze: "" or "detector" (only the gates learn).
+        repeat_below: share of the drawn images under which a category is rare and drawn more often (`image_order`); 0 = off.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Stage:
     counts: SampleCounts = field(default_factory=SampleCounts)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     freeze: str = ""
+    repeat_below: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,23 @@ def _rooms(
     )
 
 
+def _coco_nano(small: tuple[int, int], full: tuple[int, int]) -> tuple[Recipe, ...]:
+    """Dense and tasktp for COCO's categories at the size of the rooms', from nothing and long; see `_rooms`."""
+    few = SampleCounts(anchors=128, regions=48, masks=6)
+    strong = AugmentConfig(scale=(0.6, 2.0), brightness=0.4, contrast=0.4, saturation=0.5, hue=18.0)
+    labels = Stage("labels", "labels", 1500, batch=32, inputs=(small,), rate=1e-3, warm_up=300, clip=1.0, augment=strong,
+                   counts=few, repeat_below=RARE)  # fmt: skip
+    boxes = replace(labels, name="boxes", objective="detection", steps=14000, batch=16, rate=8e-4)
+    finish = replace(boxes, name="finish", steps=3000, inputs=(full,), rate=4e-4)
+    adapt = (replace(boxes, name="adapt", steps=9000, rate=6e-4),
+             replace(finish, name="adapt at full size", steps=3000, rate=3e-4))  # fmt: skip
+    gates = replace(GATE_RECIPES["rooms"], set_sizes=(1, 10, 40, 80))
+    return (
+        Recipe("coco-nano-dense", "nano", "dense", "coco", (labels, boxes, finish)),
+        Recipe("coco-nano", "nano", "tasktp", "coco", adapt, gates),
+    )
+
+
 def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple[Recipe, ...]:
     """The papers' recipes (methods.md, part 0): 36 epochs dense, then 6 (tiny) or 4 epochs with gates."""
     inputs = tuple((side, round(side * 1.6 / 32) * 32) for side in range(480, 801, 32))
@@ -138,6 +159,7 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         *_rooms("rooms-nano", "nano", (160, 224), (256, 320)),
         *_rooms("rooms-tiny", "deit_tiny", (256, 320), (480, 640), share=4.0),
+        *_coco_nano((160, 224), (256, 320)),
         *_coco("tiny", "deit_tiny", 6, 0.1),
         *_coco("small", "deit_small", 4, 0.2),
         *_coco("base", "deit_base", 4, 0.2),

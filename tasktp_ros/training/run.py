@@ -10,7 +10,7 @@
 """Puts a training together from names and paths: what `tasktp train` does after reading its options."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -19,8 +19,8 @@ import torch
 from lightning_fabric import Fabric
 
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.datasets.mixed import Source, has_split, open_source, open_sources
 from tasktp_ros.detectors import build_detector
-from tasktp_ros.errors import DataError
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
 from tasktp_ros.runtime.checkpoints import ModelCard
@@ -36,24 +36,25 @@ from tasktp_ros.vision.detector import Detector
 Checker: TypeAlias = Callable[[Detector], dict[str, float]]
 
 
-def train(recipe: Recipe, run: Run, fabric: Fabric, data: Path, split: str, start: str, check: int = 0) -> Path:
+def train(
+    recipe: Recipe, run: Run, fabric: Fabric, data: Path | Sequence[Source], split: str, start: str, check: int = 0
+) -> Path:
     """Train a model.
 
     Args:
         fabric: not launched yet.
-        data: root of a data set in COCO's layout, with `split`.
+        data: root of a data set in COCO's layout, with `split`; or several, see `Source`.
         start: a model's name or file, "none" for fresh weights, or "" for the recipe's own start.
-        check: number of validation images to measure AP on while training; 0 = none.
+        check: number of validation images of each data set to measure AP on while training; 0 = none.
 
     Returns:
         The model's file.
     """
     check_free(run.folder, f"{recipe.name}.safetensors", run.resume, run.overwrite)
     vocabulary = VOCABULARIES[recipe.vocabulary]
-    dataset = CocoDataset.open(data, split, vocabulary)
-    if not len(dataset):
-        raise DataError(f"{dataset.file} has no images to train on")
-    checker = _checker(recipe, data, check, vocabulary)
+    sources = [Source(data)] if isinstance(data, Path) else list(data)
+    dataset = open_sources(sources, split, vocabulary)
+    checker = _checker(recipe, sources, check, vocabulary)
     fabric.launch()
     prepare_machine(fabric.device)
     torch.manual_seed(run.seed)
@@ -66,28 +67,48 @@ def train(recipe: Recipe, run: Run, fabric: Fabric, data: Path, split: str, star
     return Trainer(fabric, recipe, run, detector, dataset, checker).train()
 
 
-def _checker(recipe: Recipe, data: Path, images: int, vocabulary: tuple[str, ...]) -> Checker | None:
-    """A function that measures box and mask AP on some images of the validation split; None where that is not wanted."""
+def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary: tuple[str, ...]) -> Checker | None:
+    """A function that measures box and mask AP on some images of every validation split; None where that is not wanted.
+
+    The first data set's numbers are val_AP and so on, the second's val2_AP; it may lack the split, the first may not.
+    """
     if not images:
         return None
-    dataset = CocoDataset.open(data, "val", vocabulary)
-    truth = Truth(dataset)
-    indices = evenly(len(dataset), images)
-    image_ids = [dataset.image_ids[index] for index in indices]
+    several = len(sources) > 1
+    judges = {
+        f"val{number + 1 if number else ''}": _Judge(open_source(source, "val", vocabulary, several), images)
+        for number, source in enumerate(sources)
+        if number == 0 or has_split(source, "val")
+    }
     card = ModelCard(recipe.name, recipe.size, recipe.method, recipe.vocabulary, vocabulary, True)
 
     def check(network: Detector) -> dict[str, float]:
         device = next(network.parameters()).device
         detector = TaskDetector(copy.deepcopy(network), card, device, choose_precision("auto", device))
-        found = [
-            result
-            for index, detections in detect_images(detector, dataset, indices)
-            for result in as_results(detections, dataset.image_ids[index], dataset.category_ids)
-        ]
-        scores = truth.precision(found, vocabulary, image_ids)
-        return {"val_AP": scores["box"]["AP"], "val_AP50": scores["box"]["AP50"], "val_mask_AP": scores["mask"]["AP"]}
+        return {
+            f"{name}_{key}": score for name, judge in judges.items() for key, score in judge.scores(detector).items()
+        }
 
     return check
+
+
+class _Judge:
+    """Measures a detector on evenly spread images of one data set, and on the categories that it has."""
+
+    def __init__(self, dataset: CocoDataset, images: int) -> None:
+        self.dataset, self.truth = dataset, Truth(dataset)
+        self.indices = evenly(len(dataset), images)
+
+    def scores(self, detector: TaskDetector) -> dict[str, float]:
+        dataset = self.dataset
+        found = [
+            result
+            for index, detections in detect_images(detector, dataset, self.indices)
+            for result in as_results(detections, dataset.image_ids[index], dataset.category_ids)
+        ]
+        known = [name for name in dataset.vocabulary if name in dataset.category_ids]
+        scores = self.truth.precision(found, known, [dataset.image_ids[index] for index in self.indices])
+        return {"AP": scores["box"]["AP"], "AP50": scores["box"]["AP50"], "mask_AP": scores["mask"]["AP"]}
 
 
 def shortened(recipe: Recipe, steps: int) -> Recipe:

@@ -25,6 +25,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.datasets.mixed import MixedDataset
 from tasktp_ros.errors import DataError, TrainingError
 from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
@@ -84,7 +85,7 @@ class Trainer:
         recipe: Recipe,
         run: Run,
         detector: Detector,
-        dataset: CocoDataset,
+        dataset: CocoDataset | MixedDataset,
         evaluate: Callable[[Detector], dict[str, float]] | None = None,
     ) -> None:
         self.fabric, self.recipe, self.run = fabric, recipe, run

@@ -18,7 +18,7 @@ import pytest
 
 from tasktp_ros.datasets.coco import CocoDataset
 from tasktp_ros.errors import DataError
-from tasktp_ros.tasks.vocabulary import ROOMS
+from tasktp_ros.tasks.vocabulary import COCO, ROOMS
 
 try:
     from tasktp_ros.datasets.rooms.render import Painter, View, load_mujoco
@@ -67,6 +67,8 @@ def test_the_set_reads_as_coco_and_boxes_hold_their_masks(drawn):
             assert box.tolist() == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
         assert sample.masks.sum(0).max(initial=0) <= 1, "only visible parts: no pixel belongs to two objects"
     assert seen > COUNT
+    elsewhere = CocoDataset.open(drawn.folder, "train", COCO, allow_missing=True)
+    assert elsewhere[0].labelled.all(), "nothing that has another name was drawn"
 
 
 def test_other_splits_and_seeds_are_other_flats():

@@ -228,8 +228,11 @@ def _assemble(wanted: ImageSet) -> dict[str, Any]:
     for number, each in enumerate(annotations, start=1):
         each["id"] = number
     categories = [{"id": COCO_IDS[name], "name": name} for name in ROOMS]
-    _write_json(wanted.annotations, {"info": {"description": "rendered rooms", "seed": wanted.seed}, "images": images,
-                                     "annotations": annotations, "categories": categories})  # fmt: skip
+    # People, animals, vehicles and so on are known not to be there. Distractors (phones, fruit, ...) count as background, too.
+    info = {"description": "rendered rooms", "seed": wanted.seed, "labelled": "all"}
+    _write_json(
+        wanted.annotations, {"info": info, "images": images, "annotations": annotations, "categories": categories}
+    )
     names = {COCO_IDS[name]: name for name in ROOMS}
     counts = dict.fromkeys(ROOMS, 0)
     for each in annotations:
