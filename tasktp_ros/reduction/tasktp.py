@@ -92,7 +92,7 @@ class PresenceHead(nn.Module):
         self.place = nn.Linear(dim, num_classes)
         self.scale = nn.Parameter(torch.ones(num_classes))
         self.sharpness = nn.Parameter(torch.full((num_classes,), 2.0))
-        self.trust = nn.Parameter(torch.zeros(()))
+        self.trust = nn.Parameter(torch.zeros(1))
 
     def forward(self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None) -> Tensor:
         """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32.
