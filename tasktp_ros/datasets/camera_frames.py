@@ -45,14 +45,14 @@ def camera_device(source: str | Path) -> Path | None:
     Raises:
         DataError: it names a camera that is not there, no video device, or one without the right to read it.
     """
-    place = Path(source).expanduser()
+    place = Path(os.path.expanduser(source))
     word = re.fullmatch(r"camera(?::(.*))?", str(source), re.DOTALL)
     if word and not os.path.lexists(place):
         number = word[1] if word[1] is not None else "0"
         if not re.fullmatch(r"[0-9]{1,6}", number):
             raise DataError(f"{source} is no camera: {FORMS}")
         place = DEVICES / f"video{int(number)}"
-    elif not (re.fullmatch(r"video[0-9]+", place.name) and place.parent == DEVICES) and not place.is_char_device():
+    elif not (re.fullmatch(r"video[0-9]+", place.name) and place.parent == DEVICES) and not _is_character_device(place):
         return None
     if not place.exists():
         raise DataError(f"there is no camera {place}: {_present()}")
@@ -64,7 +64,7 @@ def camera_device(source: str | Path) -> Path | None:
 
 
 class CameraSource(FrameSource):
-    """A webcam, through V4L2, asked for 640x480; each frame is newer than the wish for it, and stamped when it arrived.
+    """A webcam, through V4L2, asked for 640x480; each frame is as new as the wish for it, and stamped when it arrived.
 
     A thread takes what the camera sends and decodes only what is asked for. The frames end when the camera delivers nothing any more;
     `problems` says so.
@@ -172,9 +172,15 @@ def _open(device: Path) -> Any:
     return capture
 
 
+def _is_character_device(place: Path) -> bool:
+    try:
+        return stat.S_ISCHR(place.stat().st_mode)
+    except (OSError, ValueError):  # whoever opens it says why it cannot be
+        return False
+
+
 def _is_video_device(place: Path) -> bool:
-    state = place.stat()
-    return stat.S_ISCHR(state.st_mode) and os.major(state.st_rdev) == V4L_MAJOR
+    return _is_character_device(place) and os.major(place.stat().st_rdev) == V4L_MAJOR
 
 
 def _present() -> str:

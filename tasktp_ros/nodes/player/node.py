@@ -56,7 +56,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
         "unique = the source's, moved where one repeats; source = untouched; now = time of publishing",
     ),
     "every": (1, "play every so many frames: 90 of a 30 Hz recording are one per 3 s"),
-    "loop": (False, "start again at the end, until stopped"),
+    "loop": (False, "start a recording again at its end, until stopped"),
     "stop_after": (0, "frames to play at most; 0 = all"),
     "seconds": (0.0, "seconds to play at most, from the first frame on; 0 = all"),
     "summary": ("", "file that gets the summary as JSON; empty = only the log"),
@@ -213,7 +213,7 @@ class Player:
                 played += 1
                 if self.stop.is_set() or played == self.settings.stop_after:
                     return
-            if not self.settings.loop or played == before:
+            if not self.settings.loop or self.source.live or played == before:
                 return
             passes += 1
             first_pass = first_pass or list(self.source.problems)
