@@ -48,8 +48,8 @@ def test_a_camera_is_played_for_some_seconds_in_lock_step(start, camera, tmp_pat
     path = tmp_path / "summary.json"
     summary = summary_of(start(PLAYER, source="camera", seconds=1.5, summary=path), path)
     assert summary["source"] == str(camera) and summary["problems"] == []
-    assert summary["frames_sent"] == summary["results_received"] > 3
-    assert 1.0 < summary["seconds"] < 4.0
+    assert summary["frames_sent"] == summary["results_received"] > 1
+    assert 1.4 < summary["seconds"] < 15.0
     assert summary["restamped"] == 0, "the clock gives each frame a stamp of its own"
     stamps = [before, *seen_stamps(echo), time.time_ns()]
     assert stamps == sorted(set(stamps))
@@ -58,11 +58,11 @@ def test_a_camera_is_played_for_some_seconds_in_lock_step(start, camera, tmp_pat
 def test_a_slow_player_sends_the_newest_picture_not_one_it_read_ahead(start, camera, tmp_path):
     echo = start((ECHO, "0", "1"))
     path = tmp_path / "summary.json"
-    summary_of(start(PLAYER, source="camera:0", rate=1.0, stop_after=5, summary=path), path)
+    summary_of(start(PLAYER, source="camera:0", rate=0.5, stop_after=4, summary=path), path)
     arrived = [int(second) * 10**9 + int(nano) for second, nano in LOGGED.findall(echo.log)]
     ages = [(come - stamp) / 1e9 for come, stamp in zip(arrived, seen_stamps(echo), strict=True)]
-    assert len(ages) == 5
-    assert sorted(ages)[2] < 0.5, f"one read ahead would be a second old: {ages}"
+    assert len(ages) == 4
+    assert min(ages[1:]) < 1.0, f"one read ahead would be two seconds old: {ages}"
 
 
 def test_a_camera_that_is_unplugged_ends_the_play_with_what_was_seen(start, camera, tmp_path):
