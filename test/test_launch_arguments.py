@@ -12,6 +12,7 @@
 import os
 from pathlib import Path
 
+import fake_camera
 import pytest
 import yaml
 
@@ -36,6 +37,10 @@ ROOT = Path(__file__).resolve().parents[1]
         (arguments.required, " ", "not empty"),
         (arguments.path, "/nowhere/at/all", "does not exist"),
         (arguments.path, "", "not empty"),
+        (arguments.path_or_camera, "", "not empty"),
+        (arguments.path_or_camera, "/nowhere/at/all", "does not exist"),
+        (arguments.path_or_camera, "camera:one", "expected camera, camera:1 or a device"),
+        (arguments.path_or_camera, "/dev/video999999", "there is no camera /dev/video999999: expected"),
         (arguments.folder, __file__, "folder"),
         (arguments.file, str(ROOT), "file"),
         (arguments.file_to_write, str(ROOT), "folder"),
@@ -67,6 +72,13 @@ def test_a_text_that_is_not_utf8_is_refused_in_words_that_can_be_printed() -> No
         read_arguments([Argument("source", None, "")], {"source": os.fsdecode(b"/b\xe4ld")})
     assert r"/b\xe4ld" in str(refused.value) and "UTF-8" in str(refused.value)
     assert str(refused.value).encode()
+
+
+def test_a_camera_that_is_there_is_passed_on_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "video0").touch()
+    fake_camera.install(tmp_path, monkeypatch.setattr)
+    assert arguments.path_or_camera("camera") == "camera"
+    assert arguments.path_or_camera(str(ROOT)) == str(ROOT)
 
 
 def test_values_have_their_kinds() -> None:

@@ -45,6 +45,7 @@ UNTRAINED = "untrained"
 PAGE, NUMBERS = "index.html", "demo.json"
 MOST_PROBLEMS = 5
 UNKNOWN_LENGTH = 60  # frames assumed where a source does not say how many it has
+CAMERA_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,26 @@ class Task:
     start: float
 
 
+@dataclass
+class Length:
+    """How much is played: to the end of what ends first, 0 = without one. One of the two is given.
+
+    live: frames come from a camera and carry the time of their arrival.
+    """
+
+    frames: int
+    seconds: float
+    live: bool
+    begun: float | None = None
+
+    def passed(self, seen: int) -> float:
+        """Share of it that has passed with frame number `seen`, counted from 1; time counts from the first call on."""
+        now = time.monotonic()
+        self.begun = self.begun or now
+        by_time = (now - self.begun) / self.seconds if self.seconds else 0.0
+        return max(by_time, seen / self.frames if self.frames else 0.0)
+
+
 TASKS = (
     Task("make_coffee", "Make coffee", "please make coffee", (), 0.0),
     Task("find_chair", "Find a chair", "", ("chair",), 1 / 3),
@@ -68,7 +89,9 @@ TASKS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of `tasktp demo`."""
     parser.add_argument(
-        "--source", help="rosbag2, folder of images or video (default: the sample that comes with the package)"
+        "--source",
+        help="rosbag2, folder of images, video, or camera: camera, camera:1 or /dev/video1 (default: the sample that comes with the "
+        "package)",
     )
     parser.add_argument("--topic", help="which image topic of a bag with several")
     parser.add_argument(
@@ -77,6 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="shipped model or .safetensors path")
     parser.add_argument("--reach", type=options.reach, metavar="WORD", help=options.REACH_HELP)
     parser.add_argument("--frames", type=options.whole(0), default=0, help="frames to play at most (default: all)")
+    parser.add_argument(
+        "--seconds",
+        type=options.number(0.1, 86400),
+        help=f"seconds to play at most (default: {CAMERA_SECONDS:g} of a camera, all of anything else)",
+    )
     parser.add_argument(
         "--results", type=options.file, help="also write the numbers, with machine and commit, to this file"
     )
@@ -93,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(f"the demonstration needs ROS 2, but {', '.join(missing)} is not installed: run `make setup`")
     output = arguments.output.absolute()
     _check_page(output)
-    source = Path(arguments.source).absolute() if arguments.source else SAMPLE
+    source = _source(arguments.source) if arguments.source else SAMPLE
     for word in (source, output, arguments.model, arguments.topic or ""):
         parameter_value(word)
     os.environ.update(own_graph())
@@ -103,6 +131,13 @@ def run(arguments: argparse.Namespace) -> int:
     _write(arguments, output, report, pictures, started)
     lost = report["player"]["lost"]
     return 0 if not lost else 1
+
+
+def _source(text: str) -> Path:
+    """Where a recording lies, from the root on; a camera as it was named. DataError for a camera that is not there."""
+    from tasktp_ros.datasets.camera_frames import camera_device
+
+    return Path(text).absolute() if camera_device(text) is None else Path(text)
 
 
 def _check_page(output: Path) -> None:
@@ -126,10 +161,9 @@ def _play(
     card = open_model(arguments.model)[1]
     perception: dict[str, object] = {"autostart": True, "model": arguments.model, "reach": arguments.reach or ""}
     perception |= {"score_threshold": SHOWN_SCORE} if card.trained else {"score_threshold": 0.0, "max_detections": 6}
-    count, images = _look_at(source, arguments.topic)
+    length, images = _look_at(source, arguments)
     nodes.start("perception", perception)
     nodes.start("task_manager", {"autostart": True, "vocabulary": card.vocabulary_name})
-    count = min(count, arguments.frames) if arguments.frames else count
     observer = DemoObserver()
     summary = output / "logs" / "player.json"
     summary.unlink(missing_ok=True)
@@ -141,7 +175,8 @@ def _play(
                 "source": source,
                 "source_topic": arguments.topic or "",
                 "stop_after": arguments.frames,
-                "stamps": "now",
+                "seconds": length.seconds,
+                "stamps": "unique" if length.live else "now",
                 "results": PACE_TOPIC,
                 "results_type": "std_msgs/msg/Header",
                 "timeout": FRAME_SECONDS,
@@ -149,31 +184,32 @@ def _play(
                 "summary": summary,
             },
         )
-        with tqdm(total=count, unit="frame", file=sys.stderr, disable=None) as progress:
-            pictures = _watch(observer, nodes, count, progress)
+        with tqdm(total=length.frames or None, unit="frame", file=sys.stderr, disable=None) as progress:
+            pictures = _watch(observer, nodes, length, progress)
         report = _report(observer, json.loads(summary.read_text()), source, nodes.complaints("perception"))
         return report | {"images": images}, pictures
     finally:
         observer.close()
 
 
-def _watch(observer: "DemoObserver", nodes: "Nodes", count: int, progress: Any) -> dict[str, "Picture"]:
+def _watch(observer: "DemoObserver", nodes: "Nodes", length: Length, progress: Any) -> dict[str, "Picture"]:
     """Follow the replay to its end: between two frames change the task when it is time, take one picture per task."""
     pictures: dict[str, Picture] = {}
     current = tries = seen = 0
-    while (frame := _next_frame(observer, nodes, seen, count)) is not None:
+    while (frame := _next_frame(observer, nodes, seen, length)) is not None:
         seen += 1
+        share = length.passed(seen)
         progress.update()
         if observer.posing:
             picture = observer.picture(frame, PICTURE_SECONDS)
             if picture is not None and (frame.detections or frame.task_id not in pictures):
                 pictures[frame.task_id] = picture
             observer.stop_posing()
-        if current + 1 < len(TASKS) and seen >= round(TASKS[current + 1].start * count):
+        if current + 1 < len(TASKS) and share >= TASKS[current + 1].start:
             current, tries = current + 1, 0
             _change_task(observer, current)
         task = TASKS[current]
-        passed = (seen / count - task.start) * len(TASKS)
+        passed = (share - task.start) * len(TASKS)
         due = passed >= (PICTURE_FROM if frame.detections else PICTURE_LATEST)
         done = task.goal_id in pictures and pictures[task.goal_id].names
         if due and not done and tries < PICTURE_TRIES:
@@ -185,7 +221,7 @@ def _watch(observer: "DemoObserver", nodes: "Nodes", count: int, progress: Any) 
     return pictures
 
 
-def _next_frame(observer: "DemoObserver", nodes: "Nodes", seen: int, count: int) -> "FrameResult | None":
+def _next_frame(observer: "DemoObserver", nodes: "Nodes", seen: int, length: Length) -> "FrameResult | None":
     """The next frame that was answered; None once the player has ended.
 
     Raises:
@@ -208,7 +244,7 @@ def _next_frame(observer: "DemoObserver", nodes: "Nodes", seen: int, count: int)
             raise DataError(f"no frame was answered: {complaints[-1]}")
         if time.monotonic() > deadline:
             raise ProcessError(
-                f"no result for {patience:.0f} s after {seen} of {count} frames: "
+                f"no result for {patience:.0f} s after {seen}{f' of {length.frames}' if length.frames else ''} frames: "
                 f"perception {nodes.last_words('perception')}"
             )
     return None
@@ -240,19 +276,22 @@ def _change_task(observer: "DemoObserver", number: int) -> None:
     observer.spin(SETTLE_SECONDS)
 
 
-def _look_at(path: Path, topic: str | None) -> tuple[int, str]:
-    """How many frames a source has, and how the first of them is stored, such as "640 x 480 px, yuv422_yuy2"."""
+def _look_at(path: Path, arguments: argparse.Namespace) -> tuple[Length, str]:
+    """How much of a source is to be played, and how its first frame is stored, such as "640 x 480 px, yuv422_yuy2"."""
     from tasktp_ros.datasets.frames import open_source
     from tasktp_ros.errors import DataError
 
-    with open_source(path, topic=topic) as source:
+    with open_source(path, topic=arguments.topic, live=True) as source:
         first = next(iter(source), None)
         if first is None:
             raise source.nothing_readable()
         known = [first.encoding] if first.encoding else []
         with suppress(DataError):
             known.insert(0, f"{first.image.shape[1]} x {first.image.shape[0]} px")
-        return source.length or UNKNOWN_LENGTH, ", ".join(known)
+        frames = 0 if source.live else source.length or UNKNOWN_LENGTH
+        frames = min(frames or arguments.frames, arguments.frames or frames)
+        seconds = arguments.seconds or (CAMERA_SECONDS if source.live else 0.0)
+        return Length(frames, seconds, source.live), ", ".join(known)
 
 
 def _report(observer: "DemoObserver", player: dict[str, Any], source: Path, complaints: list[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@
 import argparse
 import json
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+EXPOSED_FRAMES = 15  # until a webcam has found its exposure
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp detect`."""
-    parser.add_argument("image", type=Path, help="JPEG or PNG file")
+    parser.add_argument("image", type=Path, help="JPEG or PNG file, or camera: camera, camera:1 or /dev/video1")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="shipped name or .safetensors file")
     parser.add_argument("--task", nargs="+", metavar="NAME", help="categories to look for (default: all)")
     parser.add_argument(
@@ -50,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.runtime.threads import use_threads
 
     use_threads(0)
-    image = read_image(arguments.image)
+    image = camera_image(arguments.image)
+    image = read_image(arguments.image) if image is None else image
     detector = TaskDetector.load(arguments.model, arguments.device, arguments.precision)
     detector.set_task(arguments.task, threshold=arguments.threshold)
     detector.score_threshold, detector.reach = arguments.score, arguments.reach or detector.reach
@@ -68,6 +72,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.draw:
         write_picture(arguments.draw, draw_overlay(image, found))
     return 0
+
+
+def camera_image(source: Path) -> "NDArray[np.uint8] | None":
+    """(H, W, 3) uint8 RGB of what a camera sees; None where `source` names none.
+
+    Raises:
+        DataError: the camera cannot be had or delivers nothing.
+    """
+    from tasktp_ros.datasets.camera_frames import CameraSource, camera_device
+
+    device = camera_device(source)
+    if device is None:
+        return None
+    with CameraSource(device) as camera:
+        frames = list(islice(camera, EXPOSED_FRAMES))
+        if not frames:
+            raise camera.nothing_readable()
+    return frames[-1].image
 
 
 def read_image(path: Path) -> "NDArray[np.uint8]":

@@ -71,7 +71,12 @@ class Frame:
 
 
 class FrameSource(ABC):
-    """Frames in their order; open while inside `with`. `problems` grows while frames are read."""
+    """Frames in their order; open while inside `with`. `problems` grows while frames are read.
+
+    live: frames are of the moment they are asked for, without an end; asked for ahead they would be old by the time they are used.
+    """
+
+    live = False
 
     def __init__(self, path: Path) -> None:
         self.path = path

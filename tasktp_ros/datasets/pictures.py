@@ -158,7 +158,7 @@ def encode_picture(image: NDArray[np.uint8], suffix: str = ".jpg", quality: int 
     """
     stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in (".jpg", ".jpeg") else []
-    with contextlib.suppress(cv2.error), _silent_decoder():
+    with contextlib.suppress(cv2.error), silent_opencv():
         done, encoded = cv2.imencode(suffix, stored, options)
         if done:
             return encoded.tobytes()
@@ -206,14 +206,14 @@ def as_stored(data: bytes) -> bytes:
 
 
 def _decoded(data: Bytes, flags: int) -> NDArray | None:
-    with contextlib.suppress(cv2.error), _silent_decoder():
+    with contextlib.suppress(cv2.error), silent_opencv():
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     return None
 
 
 @contextlib.contextmanager
-def _silent_decoder() -> Iterator[None]:
-    """Keep OpenCV from writing a damaged picture's story to the terminal; the caller says it in one sentence."""
+def silent_opencv() -> Iterator[None]:
+    """Keep OpenCV from writing the story of what failed to the terminal; the caller says it in one sentence."""
     logging = cv2.utils.logging
     level = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)

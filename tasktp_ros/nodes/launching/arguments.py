@@ -125,6 +125,13 @@ def path(text: str) -> str:
     return place
 
 
+def path_or_camera(text: str) -> str:
+    """A file or folder as :func:`path` takes it, or a camera that is there: camera, camera:1 or its device."""
+    from tasktp_ros.datasets.camera_frames import camera_device
+
+    return path(text) if camera_device(text) is None else text
+
+
 def file(text: str) -> str:
     """A file that is there and can be read."""
     place = path(text)

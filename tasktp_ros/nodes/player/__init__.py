@@ -7,7 +7,7 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""The `player` program: replays a bag, folder or video, by default in lock step with the detections that come back.
+"""The `player` program: replays a bag, folder, video or camera, by default in lock step with the detections that come back.
 
 Signals are caught before anything slow is imported, so that stopping is clean at every stage.
 """

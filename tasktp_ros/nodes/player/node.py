@@ -41,7 +41,7 @@ from tasktp_ros.nodes.program import SPIN_SECONDS, read_parameters, run_program,
 STAMPS = ("unique", "source", "now")
 
 PARAMETERS: dict[str, tuple[Any, str]] = {
-    "source": ("", "rosbag2 folder or file, folder of images, or video to play; required"),
+    "source": ("", "rosbag2 folder or file, folder of images, video, or camera such as camera:0 to play; required"),
     "source_topic": ("", "image topic of a bag that has several; empty = the only colour one"),
     "rate": (0.0, "frames per second; 0 = lock step: the next frame follows the result of the last"),
     "topic": ("image", "topic the frames are published on, sensor_msgs/Image"),
@@ -56,8 +56,9 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
         "unique = the source's, moved where one repeats; source = untouched; now = time of publishing",
     ),
     "every": (1, "play every so many frames: 90 of a 30 Hz recording are one per 3 s"),
-    "loop": (False, "start again at the end, until stopped"),
+    "loop": (False, "start a recording again at its end, until stopped"),
     "stop_after": (0, "frames to play at most; 0 = all"),
+    "seconds": (0.0, "seconds to play at most, from the first frame on; 0 = all"),
     "summary": ("", "file that gets the summary as JSON; empty = only the log"),
 }
 
@@ -80,6 +81,7 @@ class Settings:
     every: int
     loop: bool
     stop_after: int
+    seconds: float
     summary: str
 
     @staticmethod
@@ -97,7 +99,7 @@ class Settings:
         if values["stamps"] not in STAMPS:
             raise DataError(f"parameter stamps is {values['stamps']!r}: expected one of {', '.join(STAMPS)}")
         if not values["source"]:
-            raise DataError("parameter source is empty: expected a bag, folder of images or video")
+            raise DataError("parameter source is empty: expected a bag, folder of images, video or camera")
         if values["summary"]:
             check_file(Path(values["summary"]))
         return Settings(**values)
@@ -108,7 +110,7 @@ def play(args: Sequence[str] | None, stop: threading.Event) -> int:
 
     def work(node: Node, executor: SingleThreadedExecutor) -> int:
         settings = Settings.of(node)
-        with open_source(settings.source, topic=settings.source_topic or None) as source:
+        with open_source(settings.source, topic=settings.source_topic or None, live=True) as source:
             return Player(node, executor, settings, source, stop).run()
 
     return run_program("player", args, work)
@@ -151,15 +153,19 @@ class Player:
             frames = self._frames()
             upcoming = reader.submit(next, frames, None)
             while (ready := upcoming.result()) is not None and not self.stop.is_set():
-                upcoming = reader.submit(next, frames, None)
+                if not self.source.live:
+                    upcoming = reader.submit(next, frames, None)
                 self._play_one(*ready)
+                if self._over():
+                    break
+                if self.source.live:
+                    self._wait_for_turn()
+                    upcoming = reader.submit(next, frames, None)
         self._wait(lambda: not self.book.open_frames, self.settings.timeout)
         return self._report()
 
     def _play_one(self, frame: Frame, record: bytes, passes: int) -> None:
-        if self.settings.rate and self.book.frames:
-            due = self.book.frames[0].sent_at + len(self.book.frames) / self.settings.rate
-            self._wait(lambda: time.monotonic() >= due, due - time.monotonic())
+        self._wait_for_turn()
         stamp_ns = self.stamper.stamp(frame.stamp_ns, passes)
         if stamp_ns != records.record_stamp(record):
             record = records.with_stamp(record, stamp_ns)
@@ -167,6 +173,15 @@ class Player:
         self.publisher.publish(record)
         if not self.settings.rate:
             self._wait_for_result(sent)
+
+    def _wait_for_turn(self) -> None:
+        if self.settings.rate and self.book.frames:
+            due = self.book.frames[0].sent_at + len(self.book.frames) / self.settings.rate
+            self._wait(lambda: time.monotonic() >= due, due - time.monotonic())
+
+    def _over(self) -> bool:
+        played = time.monotonic() - self.book.frames[0].sent_at
+        return bool(self.settings.seconds) and played >= self.settings.seconds
 
     def _wait_for_result(self, sent: SentFrame) -> None:
         answered = self._wait(lambda: sent.received_at is not None, self.settings.timeout)
@@ -198,7 +213,7 @@ class Player:
                 played += 1
                 if self.stop.is_set() or played == self.settings.stop_after:
                     return
-            if not self.settings.loop or played == before:
+            if not self.settings.loop or self.source.live or played == before:
                 return
             passes += 1
             first_pass = first_pass or list(self.source.problems)
