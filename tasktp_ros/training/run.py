@@ -61,7 +61,9 @@ def train(
     detector = build_detector(recipe.size, recipe.method, len(vocabulary)).to(memory_format=torch.channels_last)
     if not run.resume:
         if start not in ("", "none"):
-            start_from_model(detector, start)
+            changes = start_from_model(detector, start, vocabulary)
+            if changes and fabric.is_global_zero:
+                print(f"categories of {start}: {changes}", flush=True)
         elif recipe.pretrained and start != "none":
             start_from_timm(detector, recipe.pretrained)
     return Trainer(fabric, recipe, run, detector, dataset, checker).train()
