@@ -15,7 +15,7 @@ they are kept in a few arrays, outlines as the JSON text they came in, which is 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class CocoDataset(Dataset[Sample]):
             not named are left out.
         allow_missing: the file may lack categories of `vocabulary`, though not all of them; they are not labelled then.
         labelled: "all" or names: what is labelled on every image, whatever the file says (see `label_scope.chosen_scope`).
+        only: the only categories that are read, and labelled at most; the others of the vocabulary may be on any image. None = all.
 
     Attributes:
         vocabulary: names in the order of `Sample.labels`.
@@ -87,6 +88,7 @@ class CocoDataset(Dataset[Sample]):
         vocabulary: Sequence[str] | None = None,
         allow_missing: bool = False,
         labelled: str | Sequence[str] | None = None,
+        only: Sequence[str] | None = None,
     ) -> None:
         self.folder, self.file = Path(images), Path(annotations)
         content = read_annotations(self.file)
@@ -99,6 +101,8 @@ class CocoDataset(Dataset[Sample]):
             if labelled is None
             else chosen_scope(labelled, self.vocabulary, len(content["images"]))
         )
+        if only is not None:
+            self._only(only)
         self.image_ids = [row["id"] for row in content["images"]]
         self._files = [row["file_name"] for row in content["images"]]
         self._sides = np.array([(row["height"], row["width"]) for row in content["images"]], np.int64).reshape(-1, 2)
@@ -113,13 +117,14 @@ class CocoDataset(Dataset[Sample]):
         vocabulary: Sequence[str] | None = None,
         allow_missing: bool = False,
         labelled: str | Sequence[str] | None = None,
+        only: Sequence[str] | None = None,
     ) -> "CocoDataset":
         """Find a split's files under `root`: COCO's own places, and the same without "2017". Other arguments as the class's.
 
         Raises:
             DataError: not found; lists where it was looked for.
         """
-        return cls(*find_split(root, split), vocabulary, allow_missing, labelled)
+        return cls(*find_split(root, split), vocabulary, allow_missing, labelled, only)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -199,6 +204,17 @@ class CocoDataset(Dataset[Sample]):
         if lacking and not (allow_missing and len(lacking) < len(vocabulary)):
             raise DataError(f"{self.file} has no category {lacking[0]!r}; it has {', '.join(own[:8])}")
         return tuple(vocabulary)
+
+    def _only(self, names: Sequence[str]) -> None:
+        """Forget what the file has of other categories, and what it says of their being labelled."""
+        lacking = [name for name in names if name not in self.category_ids]
+        if lacking:
+            raise DataError(
+                f"{self.file} has no category {lacking[0]!r}; it has {', '.join(list(self.category_ids)[:8])}"
+            )
+        self.category_ids = {name: number for name, number in self.category_ids.items() if name in names}
+        named = np.array([name in names for name in self.vocabulary], np.bool_)
+        self._scopes = replace(self._scopes, labelled=self._scopes.labelled & named)
 
     def _keep(self, annotations: list[dict[str, Any]]) -> int:
         """Store the annotations of the vocabulary, ordered by image; returns how many were left out."""

@@ -35,6 +35,7 @@ from tasktp_ros.training.objectives import DetectionObjective, GateObjective, La
 from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path, set_learning_rate
 from tasktp_ros.training.progress import Log, forget_checkpoint, load_checkpoint, save_checkpoint
 from tasktp_ros.training.recipes import Recipe, Stage
+from tasktp_ros.training.remembering import Teacher, TuningObjective
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.row_gradients import enable_row_gradients
 from tasktp_ros.workers import children_ended
@@ -77,6 +78,8 @@ class Trainer:
         detector: starts with these weights, on the CPU.
         dataset: training images; its vocabulary is the model's.
         evaluate: called on the first process with the averaged detector; its numbers are logged.
+        teacher: for a fine-tuning, what it must not forget.
+        reach: what the model's card says of it.
     """
 
     def __init__(
@@ -87,9 +90,12 @@ class Trainer:
         detector: Detector,
         dataset: CocoDataset | MixedDataset,
         evaluate: Callable[[Detector], dict[str, float]] | None = None,
+        teacher: Teacher | None = None,
+        reach: str = "blocks",
     ) -> None:
         self.fabric, self.recipe, self.run = fabric, recipe, run
         self.detector, self.dataset, self.evaluate = detector, dataset, evaluate
+        self.teacher, self.reach = teacher, reach
         self.lengths = [stage_steps(stage, len(dataset)) for stage in recipe.stages]
         self.log: Log | None = None
         self._stopping = False
@@ -194,6 +200,8 @@ class Trainer:
             objective = LabelObjective(self.detector, num_classes, stage.counts)
         elif stage.objective == "gates" and isinstance(self.detector.backbone.reducer, TaskTP):
             objective = GateObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
+        elif self.teacher is not None:
+            objective = TuningObjective(self.detector, num_classes, stage.counts, self.recipe.gates, self.teacher)
         else:
             objective = DetectionObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
         parts = GATE_PARTS if stage.freeze else objective.trained_parts
@@ -263,7 +271,14 @@ class Trainer:
         passes = sum(steps * stage.batch for steps, stage in zip(self.lengths, recipe.stages, strict=True))
         measured = {"trained_with": {"images": len(self.dataset), "image_passes": passes, "seed": self.run.seed}}
         return ModelCard(
-            recipe.name, recipe.size, recipe.method, recipe.vocabulary, self.dataset.vocabulary, True, measured=measured
+            recipe.name,
+            recipe.size,
+            recipe.method,
+            recipe.vocabulary,
+            self.dataset.vocabulary,
+            True,
+            reach=self.reach,
+            measured=measured,
         )
 
 
