@@ -19,6 +19,7 @@ import torch
 from lightning_fabric import Fabric
 
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.datasets.coco_file import Annotations
 from tasktp_ros.datasets.mixed import MixedDataset, Source, has_split, open_source, open_sources
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.evaluation.coco_ap import Truth
@@ -71,6 +72,9 @@ def train(
         recipe = replace(recipe, stages=tuple(replace(s, steps=steps_for(s, len(own))) for s in recipe.stages))
     checker = _checker(recipe, sources, check, vocabulary)
     fabric.launch()
+    for part in dataset.parts if isinstance(dataset, MixedDataset) else [dataset]:
+        if isinstance(part.file, Annotations) and part.file.note and fabric.is_global_zero:
+            print(part.file.note, flush=True)
     prepare_machine(fabric.device)
     torch.manual_seed(run.seed)
     detector = build_detector(recipe.size, recipe.method, len(vocabulary)).to(memory_format=torch.channels_last)
@@ -89,7 +93,7 @@ def train(
 def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary: tuple[str, ...]) -> Checker | None:
     """A function that measures box and mask AP on some images of every validation split; None where that is not wanted.
 
-    The first data set's numbers are val_AP and so on, the second's val2_AP; it may lack the split, the first may not.
+    The first data set's numbers are val_AP and so on, the second's val2_AP; it may lack the split, the first may not, unless a model is fine-tuned on it.
     """
     if not images:
         return None
@@ -97,7 +101,7 @@ def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary:
     judges = {
         f"val{number + 1 if number else ''}": _Judge(open_source(source, "val", vocabulary, several), images)
         for number, source in enumerate(sources)
-        if number == 0 or has_split(source, "val")
+        if (number == 0 and source.only is None) or has_split(source, "val")
     }
     card = ModelCard(recipe.name, recipe.size, recipe.method, recipe.vocabulary, vocabulary, True)
 
