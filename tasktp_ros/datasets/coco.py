@@ -98,6 +98,8 @@ class CocoDataset(Dataset[Sample]):
         names = {row["id"]: row["name"] for row in content["categories"]}
         self.category_ids = {name: number for number, name in names.items()}
         own = tuple(names[number] for number in sorted(names))
+        if lacking := [name for name in only or () if name not in self.category_ids]:
+            raise DataError(f"{self.file} has no category {lacking[0]!r}; it has {', '.join(own[:8])}")
         self.vocabulary = self._checked(vocabulary, own, allow_missing)
         self._scopes = (
             read_scopes(self.file, content, self.vocabulary)
@@ -211,11 +213,6 @@ class CocoDataset(Dataset[Sample]):
 
     def _only(self, names: Sequence[str]) -> None:
         """Forget what the file has of other categories, and what it says of their being labelled."""
-        lacking = [name for name in names if name not in self.category_ids]
-        if lacking:
-            raise DataError(
-                f"{self.file} has no category {lacking[0]!r}; it has {', '.join(list(self.category_ids)[:8])}"
-            )
         self.category_ids = {name: number for name, number in self.category_ids.items() if name in names}
         named = np.array([name in names for name in self.vocabulary], np.bool_)
         self._scopes = replace(self._scopes, labelled=self._scopes.labelled & named)

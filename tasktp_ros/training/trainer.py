@@ -247,8 +247,9 @@ class Trainer:
             state = {"recipe": self.recipe.name, "images": len(self.dataset), "lengths": self.lengths, "stage": number,
                      "step": after, "objective": objective.state_dict(), "optimiser": optimiser.state_dict(),
                      "average": average.state_dict()}  # fmt: skip
+            state["vocabulary"] = list(self.dataset.vocabulary)
             if last:
-                state = {key: state[key] for key in ("recipe", "images", "lengths")}
+                state = {key: state[key] for key in ("recipe", "images", "lengths", "vocabulary")}
                 state |= {"stage": number + 1, "step": 0, "detector": model.state_dict()}
             save_checkpoint(self.run.folder, state)
         self.fabric.barrier()
@@ -261,6 +262,9 @@ class Trainer:
         if (state["recipe"], state["images"], state["lengths"][:begun]) != (*mine[:2], self.lengths[:begun]):
             raise DataError(f"checkpoint in {self.run.folder} is of recipe {state['recipe']!r} with {state['images']} images "
                             f"and stages of {state['lengths']} steps, not {mine[0]!r}, {mine[1]}, {mine[2]}")  # fmt: skip
+        if (named := state.get("vocabulary", list(self.dataset.vocabulary))) != list(self.dataset.vocabulary):
+            raise DataError(f"checkpoint in {self.run.folder} is for the categories {', '.join(named)}, in this order, not "
+                            f"{', '.join(self.dataset.vocabulary)}")  # fmt: skip
         if state["step"] == 0:
             self.detector.load_state_dict(state["detector"])
         return int(state["stage"]), int(state["step"]), state if state["step"] else None
