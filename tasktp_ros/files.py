@@ -113,7 +113,7 @@ def refusal(error: OSError) -> str:
     return f"{error.strerror or error}" + (f" ({' to '.join(names)})" if names else "")
 
 
-def file_mark(path: Path) -> tuple[str, int, int]:
+def file_mark(path: str | os.PathLike[str]) -> tuple[str, int, int]:
     """What tells a file from a later one of the same name: place, bytes, time of its last change in nanoseconds."""
-    state = path.stat()
-    return str(path.resolve()), state.st_size, state.st_mtime_ns
+    state = os.stat(path)
+    return str(Path(path).resolve()), state.st_size, state.st_mtime_ns

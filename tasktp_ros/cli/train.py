@@ -11,6 +11,7 @@
 
 import argparse
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,18 +22,25 @@ from tasktp_ros.files import check_folder, check_utf8
 
 if TYPE_CHECKING:
     from tasktp_ros.datasets.mixed import Source
+    from tasktp_ros.training.fine_tuning import Tuning
     from tasktp_ros.training.recipes import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp train`."""
-    parser.add_argument("recipe", help="such as rooms-nano-dense or coco-tiny-tasktp; see --list", nargs="?")
+    parser.add_argument(
+        "recipe",
+        help="such as rooms-nano-dense or coco-tiny-tasktp, see --list; with --categories a new name for the model",
+        nargs="?",
+    )
     parser.add_argument("--list", action="store_true", help="print all recipes and their stages")
     parser.add_argument("--data", nargs="+", metavar="PATH[=WEIGHT]",
                         help="data sets in COCO's layout, and how often images are drawn from each (default: 1)")  # fmt: skip
     parser.add_argument("--labelled", type=said_to_be_labelled, nargs="+", default=[], metavar="PATH=NAMES",
                         help="what is labelled on the images of a data set: all, names such as cup,bottle, or all,-cup "
                         "(default: what its file says)")  # fmt: skip
+    parser.add_argument("--categories", nargs="+", metavar="NAME",
+                        help="fine-tune --init on the first data set, which is labelled for these; new ones are added")  # fmt: skip
     parser.add_argument("--split", default="train", help="split to train on (default: train)")
     parser.add_argument(
         "--output", type=options.folder, help="folder for checkpoint, logs and model (default: runs/RECIPE)"
@@ -126,7 +134,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.recipe is None or arguments.data is None:
         raise InputError("name a recipe and --data, the data set's folder; `tasktp train --list` shows the recipes")
-    recipe = _adapted(recipe_named(arguments.recipe), arguments)
+    tuning = _tuning(arguments)
+    recipe = recipe_named(arguments.recipe) if tuning is None else tuning.recipe(arguments.recipe)
+    recipe = _adapted(recipe, arguments)
     sources = _sources(arguments)
     try:
         from lightning_fabric import Fabric
@@ -160,10 +170,27 @@ def run(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         overwrite=arguments.overwrite,
     )
-    model = train(recipe, settings, fabric, sources, arguments.split, arguments.init, arguments.check_images)
+    model = train(recipe, settings, fabric, sources, arguments.split, arguments.init, arguments.check_images, tuning)
     if fabric.is_global_zero:
         print(f"trained {model}")
     return 0
+
+
+def _tuning(arguments: argparse.Namespace) -> "Tuning | None":
+    """What --categories asks for; None without it."""
+    if arguments.categories is None:
+        return None
+    from tasktp_ros.training.fine_tuning import tuning_of
+    from tasktp_ros.training.recipes import RECIPES
+
+    name = arguments.recipe
+    if name in RECIPES or not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
+        raise InputError(
+            f"--categories makes a new model, which needs a name of its own, such as my-cups; got {name!r}"
+        )
+    if arguments.freeze or arguments.gates:
+        raise InputError("--categories trains the whole model as it was trained: leave --freeze and --gates out")
+    return tuning_of(arguments.init, arguments.categories)
 
 
 def _sources(arguments: argparse.Namespace) -> list["Source"]:

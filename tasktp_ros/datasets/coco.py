@@ -15,7 +15,7 @@ they are kept in a few arrays, outlines as the JSON text they came in, which is 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from tasktp_ros.datasets.coco_file import corners, is_crowd, read_annotations
+from tasktp_ros.datasets.coco_file import Annotations, corners, is_crowd, read_annotations
 from tasktp_ros.datasets.coco_masks import decode_outline
+from tasktp_ros.datasets.exports import find_export
 from tasktp_ros.datasets.label_scope import chosen_scope, read_scopes
 from tasktp_ros.datasets.pictures import decode_picture, orientation, read_bytes, upright
+from tasktp_ros.datasets.yolo import PARTS
 from tasktp_ros.errors import DataError, PictureError
 
 
@@ -63,11 +65,12 @@ class CocoDataset(Dataset[Sample]):
 
     Args:
         images: folder of the pictures.
-        annotations: the JSON file.
+        annotations: the JSON file, or what it would hold.
         vocabulary: category names in the order of the labels; None = the file's, by their number. Categories that are
             not named are left out.
         allow_missing: the file may lack categories of `vocabulary`, though not all of them; they are not labelled then.
         labelled: "all" or names: what is labelled on every image, whatever the file says (see `label_scope.chosen_scope`).
+        only: the only categories that are read, and labelled at most; the others of the vocabulary may be on any image. None = all.
 
     Attributes:
         vocabulary: names in the order of `Sample.labels`.
@@ -83,26 +86,33 @@ class CocoDataset(Dataset[Sample]):
     def __init__(
         self,
         images: str | Path,
-        annotations: str | Path,
+        annotations: str | Path | Annotations,
         vocabulary: Sequence[str] | None = None,
         allow_missing: bool = False,
         labelled: str | Sequence[str] | None = None,
+        only: Sequence[str] | None = None,
     ) -> None:
-        self.folder, self.file = Path(images), Path(annotations)
+        self.folder = Path(images)
+        self.file = annotations if isinstance(annotations, Annotations) else Path(annotations)
         content = read_annotations(self.file)
         names = {row["id"]: row["name"] for row in content["categories"]}
         self.category_ids = {name: number for number, name in names.items()}
         own = tuple(names[number] for number in sorted(names))
+        if lacking := [name for name in only or () if name not in self.category_ids]:
+            raise DataError(f"{self.file} has no category {lacking[0]!r}; it has {', '.join(own[:8])}")
         self.vocabulary = self._checked(vocabulary, own, allow_missing)
         self._scopes = (
             read_scopes(self.file, content, self.vocabulary)
             if labelled is None
             else chosen_scope(labelled, self.vocabulary, len(content["images"]))
         )
+        if only is not None:
+            self._only(only)
         self.image_ids = [row["id"] for row in content["images"]]
         self._files = [row["file_name"] for row in content["images"]]
         self._sides = np.array([(row["height"], row["width"]) for row in content["images"]], np.int64).reshape(-1, 2)
         self._squashed = np.array([bool(row.get("aspect_squashed")) for row in content["images"]], np.bool_)
+        self._upright = np.array([bool(row.get("upright")) for row in content["images"]], np.bool_)
         self.left_out = self._keep(content["annotations"])
 
     @classmethod
@@ -113,13 +123,14 @@ class CocoDataset(Dataset[Sample]):
         vocabulary: Sequence[str] | None = None,
         allow_missing: bool = False,
         labelled: str | Sequence[str] | None = None,
+        only: Sequence[str] | None = None,
     ) -> "CocoDataset":
-        """Find a split's files under `root`: COCO's own places, and the same without "2017". Other arguments as the class's.
+        """Find a split's files under `root`: COCO's own places, the same without "2017", and exports (`exports`). Other arguments as the class's.
 
         Raises:
             DataError: not found; lists where it was looked for.
         """
-        return cls(*find_split(root, split), vocabulary, allow_missing, labelled)
+        return cls(*find_split(root, split), vocabulary, allow_missing, labelled, only)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -164,14 +175,14 @@ class CocoDataset(Dataset[Sample]):
         """(H, W, 3) uint8 RGB of an image, without its objects; raises as reading the sample does.
 
         Pixels are taken as stored, as in COCO: a note on how the picture should be turned is followed only where the file's
-        height and width are those of the turned picture and not of the stored one.
+        height and width are those of the turned picture and not of the stored one, or where it says "upright" of the image.
         """
         path = self.folder / self._files[index]
         height, width = self._sides[index].tolist()
         try:
             data = read_bytes(path)
             image = decode_picture(data, str(path))
-            if image.shape[:2] == (width, height) != (height, width):
+            if self._upright[index] or image.shape[:2] == (width, height) != (height, width):
                 image = upright(image, orientation(data))
         except PictureError as error:
             raise DataError(f"image {self.image_ids[index]}: {error}") from error
@@ -199,6 +210,12 @@ class CocoDataset(Dataset[Sample]):
         if lacking and not (allow_missing and len(lacking) < len(vocabulary)):
             raise DataError(f"{self.file} has no category {lacking[0]!r}; it has {', '.join(own[:8])}")
         return tuple(vocabulary)
+
+    def _only(self, names: Sequence[str]) -> None:
+        """Forget what the file has of other categories, and what it says of their being labelled."""
+        self.category_ids = {name: number for name, number in self.category_ids.items() if name in names}
+        named = np.array([name in names for name in self.vocabulary], np.bool_)
+        self._scopes = replace(self._scopes, labelled=self._scopes.labelled & named)
 
     def _keep(self, annotations: list[dict[str, Any]]) -> int:
         """Store the annotations of the vocabulary, ordered by image; returns how many were left out."""
@@ -245,15 +262,26 @@ class CocoDataset(Dataset[Sample]):
         return mask
 
 
-def find_split(root: str | Path, split: str) -> tuple[Path, Path]:
-    """Folder of the pictures and annotation file of a split; raises DataError as :meth:`CocoDataset.open` does."""
+def find_split(root: str | Path, split: str) -> tuple[Path, Path | Annotations]:
+    """Folder of the pictures and annotation file of a split, or what was made of an export; raises DataError as
+    :meth:`CocoDataset.open` does.
+    """
     root = Path(root)
-    names = (split, f"{split}2017")
-    files = [folder / f"instances_{name}.json" for name in names for folder in (root / "annotations", root)]
-    folders = [folder / name for name in names for folder in (root, root / "images")]
+    files, folders = _own_places(root, split)
     file = next((path for path in files if path.is_file()), None)
     folder = next((path for path in folders if path.is_dir()), None)
     if file is None or folder is None:
+        others = (path for other in PARTS for path in _own_places(root, other)[0])
+        export = None if any(path.is_file() for path in others) else find_export(root, split)
+        if export is not None:
+            return root, export
         looked = ", ".join(str(path) for path in (files if file is None else folders))
         raise DataError(f"no {'annotations' if file is None else 'images'} of split {split!r}; looked for {looked}")
     return folder, file
+
+
+def _own_places(root: Path, split: str) -> tuple[list[Path], list[Path]]:
+    """Where COCO's layout has the annotation file of a split, and its pictures."""
+    names = (split, f"{split}2017")
+    files = [folder / f"instances_{name}.json" for name in names for folder in (root / "annotations", root)]
+    return files, [folder / name for name in names for folder in (root, root / "images")]

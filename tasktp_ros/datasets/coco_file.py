@@ -9,8 +9,11 @@
 
 """Reads an annotation file in COCO's layout and checks everything about it that does not need the pictures."""
 
+import copy
 import json
 import math
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,28 @@ FIELDS = {
 DIFFERENT = (("images", "id"), ("categories", "id"), ("categories", "name"))
 
 
-def read_annotations(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Annotations(os.PathLike[str]):
+    """What an annotation file would hold that was put together in memory; as a path, the file it comes from.
+
+    Attributes:
+        path: of that file, for complaints.
+        content: as in a file.
+        note: what whoever uses it should be told.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    note: str = ""
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def read_annotations(path: Path | Annotations) -> dict[str, Any]:
     """The lists "images", "categories" and "annotations" of a file; their fields are there and of the right type. Also the
     object "info", empty where there is none.
 
@@ -33,7 +57,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
         DataError: a file that is missing, no JSON, or not COCO's layout; names the entry.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = copy.deepcopy(path.content) if isinstance(path, Annotations) else json.loads(path.read_bytes())
     except FileNotFoundError:
         raise DataError(f"annotation file {path} does not exist") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -81,7 +105,7 @@ def where(annotation: dict[str, Any]) -> str:
     return f"annotation {annotation.get('id', '?')} of image {annotation['image_id']}"
 
 
-def _entries(path: Path, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def _entries(path: Path | Annotations, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
     entries = content.get(key)
     if not isinstance(entries, list):
         raise DataError(f"annotation file {path} has no list {key!r}")

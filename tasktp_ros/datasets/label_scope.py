@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasktp_ros.datasets.coco_file import Annotations
 from tasktp_ros.errors import DataError
 
 ALL = "all"
@@ -63,7 +64,7 @@ def chosen_scope(labelled: str | Sequence[str], vocabulary: Sequence[str], image
     return Scopes((~named if without else named)[None], np.zeros(images, np.int64))
 
 
-def read_scopes(file: Path, content: Mapping[str, Any], vocabulary: Sequence[str]) -> Scopes:
+def read_scopes(file: Path | Annotations, content: Mapping[str, Any], vocabulary: Sequence[str]) -> Scopes:
     """The scopes that a file notes.
 
     Args:

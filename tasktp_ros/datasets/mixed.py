@@ -29,11 +29,13 @@ class Source:
         path: root of a data set in COCO's layout.
         weight: how often it is drawn from, relative to the others.
         labelled: what is labelled on every image, see `label_scope.chosen_scope`; None = what its file says.
+        only: the only categories that are read from it, and labelled at most; None = all.
     """
 
     path: Path
     weight: float = 1.0
     labelled: str | tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None
 
 
 class MixedDataset(Dataset[Sample]):
@@ -79,10 +81,10 @@ class MixedDataset(Dataset[Sample]):
 def open_source(source: Source, split: str, vocabulary: Sequence[str], allow_missing: bool) -> CocoDataset:
     """One data set; raises DataError as `CocoDataset.open`.
 
-    allow_missing: its file may lack categories; so it may where the caller says what is labelled.
+    allow_missing: its file may lack categories; so it may where the caller says what is labelled or read.
     """
-    allow_missing = allow_missing or source.labelled is not None
-    return CocoDataset.open(source.path, split, vocabulary, allow_missing, source.labelled)
+    allow_missing = allow_missing or source.labelled is not None or source.only is not None
+    return CocoDataset.open(source.path, split, vocabulary, allow_missing, source.labelled, source.only)
 
 
 def open_sources(sources: Sequence[Source], split: str, vocabulary: Sequence[str]) -> CocoDataset | MixedDataset:

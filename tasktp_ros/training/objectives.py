@@ -10,6 +10,7 @@
 """What a stage of training asks of the network: three modules that turn a batch into named losses."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -99,6 +100,26 @@ class LabelObjective(Objective):
         return losses
 
 
+@dataclass
+class Outputs:
+    """What a detector said of a batch on its way to the losses.
+
+    Attributes:
+        task: (B, C) bool; None for methods that know no task.
+        state: what gates left.
+        active: see `Detector.worked_on`.
+        levels: five maps (B, channels, h, w).
+        scores, deltas: of `ProposalHead`.
+    """
+
+    task: Tensor | None
+    state: ReductionState
+    active: Sequence[Tensor] | None
+    levels: Sequence[Tensor]
+    scores: Sequence[Tensor]
+    deltas: Sequence[Tensor]
+
+
 class DetectionObjective(Objective):
     """The whole detector (L_task), and the losses of its gates where it has any: the total of equation 11."""
 
@@ -119,11 +140,9 @@ class DetectionObjective(Objective):
         state.mask_only = state.straight_through = self.gated
         state.sample_noise = self.gated and (self.gates.sample_noise or isinstance(reducer, SViT))
         state.reach = self.gates.reach if self.gated else "blocks"
-        maps = cast(Sequence[Tensor], self.detector.backbone.run(batch.normalised(), state))
+        outputs = outputs_of(self.detector, batch, task, state)
         folds = task if task is not None and self.gates.ignore_irrelevant else None
-        losses = self._task_losses(
-            batch, maps, folds, self.detector.worked_on((batch.images.shape[1], batch.images.shape[2]), state)
-        )
+        losses = self._task_losses(batch, outputs, folds)
         if isinstance(reducer, TaskTP):
             losses |= token_losses(batch.truths, state, cast(Tensor, task), self.balance, self.gates)
             if state.presence:
@@ -132,7 +151,11 @@ class DetectionObjective(Objective):
             losses["loss_ratio"] = RATIO_WEIGHT * ratio_loss(state.masks)
         if self.gated:
             losses["kept"] = torch.stack([mask.detach().mean() for mask in state.masks]).mean()
-        return losses
+        return losses | self.further_losses(batch, outputs)
+
+    def further_losses(self, batch: Batch, outputs: Outputs) -> Losses:
+        """What another objective adds to these losses."""
+        return {}
 
     def _draw_tasks(self, batch: Batch) -> Tensor | None:
         if not isinstance(self.detector.backbone.reducer, TaskTP):
@@ -140,22 +163,16 @@ class DetectionObjective(Objective):
         labels = [truth.labels for truth in batch.truths]
         return draw_tasks(labels, self.num_classes, self.gates.set_sizes)
 
-    def _task_losses(
-        self, batch: Batch, maps: Sequence[Tensor], folds: Tensor | None, active: Sequence[Tensor] | None
-    ) -> Losses:
-        levels = self.detector.neck.on_maps(maps, active)
+    def _task_losses(self, batch: Batch, outputs: Outputs, folds: Tensor | None) -> Losses:
+        active, scores, deltas = outputs.active, outputs.scores, outputs.deltas
         rows = [None] * len(batch.truths) if folds is None else list(folds)
         targets = [split_targets(truth, row) for truth, row in zip(batch.truths, rows, strict=True)]
-        scores, deltas = self.detector.rpn_head(levels)
         anchors = torch.cat(self.detector.rpn_head.anchors(scores))
         computed = None if active is None else self.detector.rpn_head.anchors_of(active)
         losses = proposal_losses(anchors, scores, deltas, targets, self.counts.anchors, computed)
-        with torch.no_grad():
-            if active is not None:
-                scores = self.detector.rpn_head.only(scores, active)
-            proposals = self.detector.rpn_head.select(scores, deltas, self.shapes(batch))
+        proposals = proposals_of(self.detector, outputs, self.shapes(batch))
         tokens = None if active is None else active[STRIDES.index(PATCH)]
-        return losses | region_losses(self.detector.roi_head, levels, proposals, targets, self.counts, tokens)
+        return losses | region_losses(self.detector.roi_head, outputs.levels, proposals, targets, self.counts, tokens)
 
 
 class GateObjective(Objective):
@@ -188,6 +205,23 @@ class GateObjective(Objective):
             losses["loss_presence"] = presence_loss(state.presence, batch.truths)
         losses["kept"] = torch.stack([keep.float().mean() for keep in state.keep]).mean()
         return losses
+
+
+def outputs_of(detector: Detector, batch: Batch, task: Tensor | None, state: ReductionState) -> Outputs:
+    """Run a detector as far as its proposals' logits, on whole maps; `state` from its reducer's `begin(task)`."""
+    maps = cast(Sequence[Tensor], detector.backbone.run(batch.normalised(), state))
+    active = detector.worked_on((batch.images.shape[1], batch.images.shape[2]), state)
+    levels = detector.neck.on_maps(maps, active)
+    return Outputs(task, state, active, levels, *detector.rpn_head(levels))
+
+
+@torch.no_grad()
+def proposals_of(detector: Detector, outputs: Outputs, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """Proposals (P, 4) float32 xyxy px of each image, where the network works; `shapes` as for `ProposalHead.select`."""
+    scores = outputs.scores
+    if outputs.active is not None:
+        scores = detector.rpn_head.only(scores, outputs.active)
+    return detector.rpn_head.select(scores, outputs.deltas, shapes)
 
 
 def token_losses(

@@ -19,7 +19,8 @@ import torch
 from lightning_fabric import Fabric
 
 from tasktp_ros.datasets.coco import CocoDataset
-from tasktp_ros.datasets.mixed import Source, has_split, open_source, open_sources
+from tasktp_ros.datasets.coco_file import Annotations
+from tasktp_ros.datasets.mixed import MixedDataset, Source, has_split, open_source, open_sources
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
@@ -27,6 +28,7 @@ from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.precision import choose_precision
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
+from tasktp_ros.training.fine_tuning import Tuning, steps_for
 from tasktp_ros.training.progress import check_free
 from tasktp_ros.training.recipes import Recipe
 from tasktp_ros.training.starts import start_from_model, start_from_timm
@@ -37,7 +39,14 @@ Checker: TypeAlias = Callable[[Detector], dict[str, float]]
 
 
 def train(
-    recipe: Recipe, run: Run, fabric: Fabric, data: Path | Sequence[Source], split: str, start: str, check: int = 0
+    recipe: Recipe,
+    run: Run,
+    fabric: Fabric,
+    data: Path | Sequence[Source],
+    split: str,
+    start: str,
+    check: int = 0,
+    tuning: Tuning | None = None,
 ) -> Path:
     """Train a model.
 
@@ -46,31 +55,45 @@ def train(
         data: root of a data set in COCO's layout, with `split`; or several, see `Source`.
         start: a model's name or file, "none" for fresh weights, or "" for the recipe's own start.
         check: number of validation images of each data set to measure AP on while training; 0 = none.
+        tuning: `start` is fine-tuned on the first data set; `recipe` is `tuning.recipe`.
 
     Returns:
         The model's file.
     """
     check_free(run.folder, f"{recipe.name}.safetensors", run.resume, run.overwrite)
-    vocabulary = VOCABULARIES[recipe.vocabulary]
     sources = [Source(data)] if isinstance(data, Path) else list(data)
-    dataset = open_sources(sources, split, vocabulary)
+    if tuning is None:
+        vocabulary = VOCABULARIES[recipe.vocabulary]
+        dataset = open_sources(sources, split, vocabulary)
+    else:
+        vocabulary, sources = tuning.vocabulary, tuning.restricted(sources)
+        dataset = open_sources(sources, split, vocabulary)
+        own = dataset.parts[0] if isinstance(dataset, MixedDataset) else dataset
+        recipe = replace(recipe, stages=tuple(replace(s, steps=steps_for(s, len(own))) for s in recipe.stages))
     checker = _checker(recipe, sources, check, vocabulary)
     fabric.launch()
+    for part in dataset.parts if isinstance(dataset, MixedDataset) else [dataset]:
+        if isinstance(part.file, Annotations) and part.file.note and fabric.is_global_zero:
+            print(part.file.note, flush=True)
     prepare_machine(fabric.device)
     torch.manual_seed(run.seed)
     detector = build_detector(recipe.size, recipe.method, len(vocabulary)).to(memory_format=torch.channels_last)
     if not run.resume:
         if start not in ("", "none"):
-            start_from_model(detector, start)
+            changes = start_from_model(detector, start, vocabulary)
+            if changes and fabric.is_global_zero:
+                print(f"categories of {start}: {changes}", flush=True)
         elif recipe.pretrained and start != "none":
             start_from_timm(detector, recipe.pretrained)
-    return Trainer(fabric, recipe, run, detector, dataset, checker).train()
+    if tuning is None:
+        return Trainer(fabric, recipe, run, detector, dataset, checker).train()
+    return Trainer(fabric, recipe, run, detector, dataset, checker, tuning.teacher(), tuning.card.reach).train()
 
 
 def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary: tuple[str, ...]) -> Checker | None:
     """A function that measures box and mask AP on some images of every validation split; None where that is not wanted.
 
-    The first data set's numbers are val_AP and so on, the second's val2_AP; it may lack the split, the first may not.
+    The first data set's numbers are val_AP and so on, the second's val2_AP; it may lack the split, the first may not, unless a model is fine-tuned on it.
     """
     if not images:
         return None
@@ -78,7 +101,7 @@ def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary:
     judges = {
         f"val{number + 1 if number else ''}": _Judge(open_source(source, "val", vocabulary, several), images)
         for number, source in enumerate(sources)
-        if number == 0 or has_split(source, "val")
+        if (number == 0 and source.only is None) or has_split(source, "val")
     }
     card = ModelCard(recipe.name, recipe.size, recipe.method, recipe.vocabulary, vocabulary, True)
 

@@ -10,12 +10,14 @@
 """What a training starts from: a finished dense model, another model of the same method, or timm's transformer."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
 from tasktp_ros.errors import ModelError
 from tasktp_ros.runtime.models import open_model
+from tasktp_ros.training.category_rows import carry_rows, category_rows, told_carried
 from tasktp_ros.vision.detector import Detector
 
 GATES = ("backbone.selectors.", "backbone.selective_modules.", "backbone.presence.")
@@ -26,14 +28,23 @@ ENCODER_NAMES = (
 )
 
 
-def start_from_model(detector: Detector, model: str | Path) -> None:
+def start_from_model(detector: Detector, model: str | Path, vocabulary: Sequence[str] | None = None) -> str:
     """Load the weights of a model into a detector that may have gates the model lacks; those keep their fresh values.
 
+    Args:
+        vocabulary: what the detector's categories are; the model's weights are carried over by name. None = the model's.
+
+    Returns:
+        In words which categories were carried over, which are new and which left out; empty if the model has the same.
+
     Raises:
-        ModelError: the model cannot be read, or does not fit for another reason than its gates.
+        ModelError: the model cannot be read, or does not fit for another reason than its gates and categories.
     """
     source, card = open_model(model)
     tensors = source.state_dict()
+    changes = "" if vocabulary is None else told_carried(card.vocabulary, vocabulary)
+    if vocabulary is not None and changes:
+        tensors = carry_rows(tensors, category_rows(card.size, card.method), card.vocabulary, vocabulary)
     wanted = detector.state_dict()
     if any(".TransformerEncoderLayer." in name for name in wanted):
         tensors = {encoder_name(name): tensor for name, tensor in tensors.items()}
@@ -44,6 +55,7 @@ def start_from_model(detector: Detector, model: str | Path) -> None:
         raise ModelError(f"model {card.name} ({card.size} {card.method}, {len(card.vocabulary)} categories) does not fit "
                          f"the network to be trained: {(missing + unfit)[0]}")  # fmt: skip
     detector.load_state_dict({n: t for n, t in tensors.items() if n in wanted}, strict=False)
+    return changes
 
 
 def encoder_name(name: str) -> str:

@@ -35,6 +35,7 @@ from tasktp_ros.training.objectives import DetectionObjective, GateObjective, La
 from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path, set_learning_rate
 from tasktp_ros.training.progress import Log, forget_checkpoint, load_checkpoint, save_checkpoint
 from tasktp_ros.training.recipes import Recipe, Stage
+from tasktp_ros.training.remembering import Teacher, TuningObjective
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.row_gradients import enable_row_gradients
 from tasktp_ros.workers import children_ended
@@ -77,6 +78,8 @@ class Trainer:
         detector: starts with these weights, on the CPU.
         dataset: training images; its vocabulary is the model's.
         evaluate: called on the first process with the averaged detector; its numbers are logged.
+        teacher: for a fine-tuning, what it must not forget.
+        reach: what the model's card says of it.
     """
 
     def __init__(
@@ -87,9 +90,12 @@ class Trainer:
         detector: Detector,
         dataset: CocoDataset | MixedDataset,
         evaluate: Callable[[Detector], dict[str, float]] | None = None,
+        teacher: Teacher | None = None,
+        reach: str = "blocks",
     ) -> None:
         self.fabric, self.recipe, self.run = fabric, recipe, run
         self.detector, self.dataset, self.evaluate = detector, dataset, evaluate
+        self.teacher, self.reach = teacher, reach
         self.lengths = [stage_steps(stage, len(dataset)) for stage in recipe.stages]
         self.log: Log | None = None
         self._stopping = False
@@ -194,6 +200,8 @@ class Trainer:
             objective = LabelObjective(self.detector, num_classes, stage.counts)
         elif stage.objective == "gates" and isinstance(self.detector.backbone.reducer, TaskTP):
             objective = GateObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
+        elif self.teacher is not None:
+            objective = TuningObjective(self.detector, num_classes, stage.counts, self.recipe.gates, self.teacher)
         else:
             objective = DetectionObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
         parts = GATE_PARTS if stage.freeze else objective.trained_parts
@@ -239,8 +247,9 @@ class Trainer:
             state = {"recipe": self.recipe.name, "images": len(self.dataset), "lengths": self.lengths, "stage": number,
                      "step": after, "objective": objective.state_dict(), "optimiser": optimiser.state_dict(),
                      "average": average.state_dict()}  # fmt: skip
+            state["vocabulary"] = list(self.dataset.vocabulary)
             if last:
-                state = {key: state[key] for key in ("recipe", "images", "lengths")}
+                state = {key: state[key] for key in ("recipe", "images", "lengths", "vocabulary")}
                 state |= {"stage": number + 1, "step": 0, "detector": model.state_dict()}
             save_checkpoint(self.run.folder, state)
         self.fabric.barrier()
@@ -253,6 +262,9 @@ class Trainer:
         if (state["recipe"], state["images"], state["lengths"][:begun]) != (*mine[:2], self.lengths[:begun]):
             raise DataError(f"checkpoint in {self.run.folder} is of recipe {state['recipe']!r} with {state['images']} images "
                             f"and stages of {state['lengths']} steps, not {mine[0]!r}, {mine[1]}, {mine[2]}")  # fmt: skip
+        if (named := state.get("vocabulary", list(self.dataset.vocabulary))) != list(self.dataset.vocabulary):
+            raise DataError(f"checkpoint in {self.run.folder} is for the categories {', '.join(named)}, in this order, not "
+                            f"{', '.join(self.dataset.vocabulary)}")  # fmt: skip
         if state["step"] == 0:
             self.detector.load_state_dict(state["detector"])
         return int(state["stage"]), int(state["step"]), state if state["step"] else None
@@ -263,7 +275,14 @@ class Trainer:
         passes = sum(steps * stage.batch for steps, stage in zip(self.lengths, recipe.stages, strict=True))
         measured = {"trained_with": {"images": len(self.dataset), "image_passes": passes, "seed": self.run.seed}}
         return ModelCard(
-            recipe.name, recipe.size, recipe.method, recipe.vocabulary, self.dataset.vocabulary, True, measured=measured
+            recipe.name,
+            recipe.size,
+            recipe.method,
+            recipe.vocabulary,
+            self.dataset.vocabulary,
+            True,
+            reach=self.reach,
+            measured=measured,
         )
 
 

@@ -57,7 +57,11 @@ ARGUMENTS = (
 def nodes(given: Mapping[str, Any]) -> list[Node]:
     """Perception and task manager for some values of :data:`ARGUMENTS`."""
     common = {"autostart": given["autostart"], **_named(given, "use_sim_time")}
-    own = {"perception": common | _named(given, "model", "cameras", "reach"), "task_manager": common}
+    own_words = {"vocabulary": given["model"]} if given["model"].endswith(".safetensors") else {}
+    own = {
+        "perception": common | _named(given, "model", "cameras", "reach"),
+        "task_manager": common | own_words,
+    }
     return [
         node(name, given, parameters, ends_launch, files=[given["params_file"]], respawn=given["respawn"])
         for name, parameters in own.items()

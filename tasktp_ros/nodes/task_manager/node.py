@@ -27,6 +27,7 @@ from tasktp_ros.nodes.lifecycle import ManagedNode
 from tasktp_ros.nodes.parameters import declare
 from tasktp_ros.nodes.task_manager.kept_goals import KeptGoals, usual_file
 from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
+from tasktp_ros.runtime.vocabularies import find_vocabulary
 from tasktp_ros.tasks.goals import ActiveTask, Goal, GoalBook
 from tasktp_ros.tasks.rules import GoalRules
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
@@ -64,7 +65,7 @@ class TaskManagerNode(ManagedNode):
             "vocabulary",
             DEFAULT_VOCABULARY,
             "Vocabulary of the detectors that listen.",
-            constraints=f"one of {', '.join(VOCABULARIES)}; {only_unconfigured}",
+            constraints=f"one of {', '.join(VOCABULARIES)}, or a model's file; {only_unconfigured}",
         )
         declare(
             self,
@@ -77,12 +78,10 @@ class TaskManagerNode(ManagedNode):
 
     def configure(self) -> None:
         """Read the rules."""
-        name = self.get_parameter("vocabulary").value
-        if name not in VOCABULARIES:
-            raise TaskError(f"there is no vocabulary {name!r}; known are {', '.join(VOCABULARIES)}")
+        self._vocabulary, categories = find_vocabulary(self.get_parameter("vocabulary").value)
         own = self.get_parameter("rules_file").value
         path = own or _shipped_rules()
-        rules = GoalRules.from_yaml(path, VOCABULARIES[name])
+        rules = GoalRules.from_yaml(path, categories)
         for problem in rules.problems if own else ():
             self.get_logger().warning(f"{problem} ({path})")
         self._book = GoalBook(rules, clock=lambda: node_time(self))
@@ -91,7 +90,7 @@ class TaskManagerNode(ManagedNode):
         self._problem = ""
         self._categories = self.create_lifecycle_publisher(TaskCategories, "task_categories", qos.LATCHED)
         lacking = f"; {len(rules.problems)} tasks go without what it lacks" if rules.problems else ""
-        self.get_logger().info(f"rules {path}, vocabulary {name}{lacking}")
+        self.get_logger().info(f"rules {path}, vocabulary {self._vocabulary}{lacking}")
 
     def activate(self) -> None:
         """Say what is wanted now, then take goals."""
@@ -203,7 +202,7 @@ class TaskManagerNode(ManagedNode):
             TaskCategories(
                 stamp=self.get_clock().now().to_msg(),
                 task_id=wanted.task_id,
-                vocabulary=self.get_parameter("vocabulary").value,
+                vocabulary=self._vocabulary,
                 names=list(wanted.categories or ()),
                 revision=self._revision,
             )
