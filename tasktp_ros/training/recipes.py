@@ -115,18 +115,18 @@ def _rooms(
 
 
 def _coco_nano(small: tuple[int, int], full: tuple[int, int]) -> tuple[Recipe, ...]:
-    """Dense and tasktp for COCO's categories at the size of the rooms', from nothing and long; see `_rooms`."""
+    """Dense and tasktp for COCO's categories at the size of the rooms', long; dense starts from `rooms-nano-dense`."""
     few = SampleCounts(anchors=128, regions=48, masks=6)
     strong = AugmentConfig(scale=(0.6, 2.0), brightness=0.4, contrast=0.4, saturation=0.5, hue=18.0)
-    labels = Stage("labels", "labels", 1500, batch=32, inputs=(small,), rate=1e-3, warm_up=300, clip=1.0, augment=strong,
-                   counts=few, repeat_below=RARE)  # fmt: skip
-    boxes = replace(labels, name="boxes", objective="detection", steps=14000, batch=16, rate=8e-4)
-    finish = replace(boxes, name="finish", steps=3000, inputs=(full,), rate=4e-4)
+    mixed = replace(strong, paste=0.25, mosaic=0.25)
+    boxes = Stage("boxes", "detection", 14000, inputs=(small,), rate=8e-4, warm_up=300, clip=1.0, augment=mixed,
+                  counts=few, repeat_below=RARE)  # fmt: skip
+    finish = replace(boxes, name="finish", steps=3000, inputs=(full,), rate=4e-4, augment=replace(strong, paste=0.25))
     adapt = (replace(boxes, name="adapt", steps=9000, rate=6e-4),
              replace(finish, name="adapt at full size", steps=3000, rate=3e-4))  # fmt: skip
     gates = replace(GATE_RECIPES["rooms"], set_sizes=(1, 10, 40, 80))
     return (
-        Recipe("coco-nano-dense", "nano", "dense", "coco", (labels, boxes, finish)),
+        Recipe("coco-nano-dense", "nano", "dense", "coco", (boxes, finish)),
         Recipe("coco-nano", "nano", "tasktp", "coco", adapt, gates),
     )
 

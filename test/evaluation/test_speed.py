@@ -94,7 +94,7 @@ def test_operations_of_blocks_include_attention(image, source):
     detector = source.detector(DENSE, CPU, torch.float32)
     tokens, dim = INPUT[0] // 16 * INPUT[1] // 16, 160
     linear, attention = 24 * tokens * dim**2, 4 * tokens**2 * dim
-    assert stage_gflops(detector, image)["blocks"] == pytest.approx(12 * (linear + attention) / 1e9)
+    assert stage_gflops(detector, image)["blocks"] == pytest.approx(9 * (linear + attention) / 1e9)
 
 
 def test_products_are_those_that_ran_the_largest_first():
@@ -201,7 +201,7 @@ def test_random_gates_keep_their_shares_and_leave_the_frame_where_nothing_is(ima
     ]  # fmt: skip
     assert [result.detections for result in results.values()] == [20, 20, 2, 20, 20, 5, 5, 2, 2, 0, 0]
     left = results["tasktp, 1, not in view, all the way"]
-    assert "blocks" in left.timings and "proposals" not in left.timings
+    assert "gates" in left.timings and not left.timings.keys() & {"blocks", "proposals"}
     assert "proposals" in results["tasktp, 1, not in view, as published"].timings
 
 
