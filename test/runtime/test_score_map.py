@@ -32,6 +32,7 @@ SCORES = st.floats(2.0**-20, 1.0 - 2.0**-20, width=32)
 UNSURE = ScoreMap(1.4, 0.8)
 
 
+@settings(deadline=None)
 @given(MAPS, st.lists(SCORES, min_size=2, max_size=50))
 def test_no_order_changes(score_map, scores):
     ordered = np.sort(np.array(scores, np.float32))
@@ -42,6 +43,7 @@ def test_no_order_changes(score_map, scores):
     assert (np.diff(made.astype(np.float64))[apart & (made[1:] < 0.999)] > 0).all()
 
 
+@settings(deadline=None)
 @given(MAPS, st.floats(0.001, 0.999))
 def test_the_way_back_leads_back(score_map, score):
     logit = math.log(score / (1 - score))
@@ -50,7 +52,7 @@ def test_the_way_back_leads_back(score_map, score):
     assert score_map.score(probability) == pytest.approx(score, rel=1e-6)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(MAPS, st.floats(0.0, 1.0), st.lists(SCORES, max_size=30))
 def test_a_cut_off_loses_nothing_and_lets_hardly_anything_through(score_map, threshold, scores):
     around = np.float32(score_map.score(threshold))
