@@ -18,7 +18,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -27,6 +26,7 @@ from tasktp_ros.datasets.coco import CocoDataset
 from tasktp_ros.datasets.coco_file import corners, is_crowd, read_annotations, where
 from tasktp_ros.datasets.coco_masks import check_outline, decode_outline
 from tasktp_ros.errors import DataError
+from tasktp_ros.evaluation.judged import Judged, judged
 
 NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 KINDS = {"box": "bbox", "mask": "segm"}
@@ -79,24 +79,37 @@ class Truth:
         ]
         return {kind: self._precision(counted, categories, sorted(images), KINDS[kind]) for kind in kinds}
 
-    def _precision(
+    def judge(self, detections: list[dict[str, Any]], categories: Sequence[str], image_ids: Sequence[int]) -> Judged:
+        """Which detections of these categories and images are right by their boxes; arguments as :meth:`precision`."""
+        wanted, images = {self.category_ids[name] for name in categories}, set(image_ids)
+        counted = [each for each in detections if each["category_id"] in wanted and each["image_id"] in images]
+        return judged(self._evaluated(counted, categories, sorted(images), KINDS["box"]), categories)
+
+    def _evaluated(
         self, detections: list[dict[str, Any]], categories: Sequence[str], image_ids: list[int], iou_type: str
-    ) -> dict[str, Any]:
-        if iou_type == "segm":  # else a mask's size, small to large, would be its box's
-            detections = [{key: value for key, value in each.items() if key != "bbox"} for each in detections]
+    ) -> COCOeval:
         with contextlib.redirect_stdout(io.StringIO()):
             found = self.coco.loadRes([dict(each) for each in detections]) if detections else _nothing(self.coco)
             evaluation = COCOeval(self.coco, found, iou_type)
             evaluation.params.imgIds = image_ids
             evaluation.params.catIds = [self.category_ids[name] for name in categories]
             evaluation.evaluate()
+        return evaluation
+
+    def _precision(
+        self, detections: list[dict[str, Any]], categories: Sequence[str], image_ids: list[int], iou_type: str
+    ) -> dict[str, Any]:
+        if iou_type == "segm":  # else a mask's size, small to large, would be its box's
+            detections = [{key: value for key, value in each.items() if key != "bbox"} for each in detections]
+        evaluation = self._evaluated(detections, categories, image_ids, iou_type)
+        with contextlib.redirect_stdout(io.StringIO()):
             evaluation.accumulate()
             evaluation.summarize()
         report: dict[str, Any] = dict(zip(NAMES, (_percent(value) for value in evaluation.stats[:6]), strict=True))
         precision = evaluation.eval["precision"][:, :, :, 0, -1]
         report["AP_of"] = {name: _percent(_mean(precision[:, :, i])) for i, name in enumerate(categories)}
         report["AP50_of"] = {name: _percent(_mean(precision[0, :, i])) for i, name in enumerate(categories)}
-        return report | _at_half(evaluation)
+        return report | _at_half(judged(evaluation, categories))
 
 
 def _unlabelled(dataset: CocoDataset) -> dict[int, set[int]]:
@@ -136,19 +149,10 @@ def _indexed(content: dict[str, Any]) -> COCO:
     return found
 
 
-def _at_half(evaluation: COCOeval) -> dict[str, float]:
+def _at_half(found: Judged) -> dict[str, float]:
     """Precision and recall, in per cent, of detections that score at least 0.5, matched at IoU 0.5."""
-    hits = claims = objects = 0
-    areas = len(evaluation.params.areaRng)
-    for number, image in enumerate(evaluation.evalImgs):
-        # All areas come first within a category: index = (category * areas + area) * images + image.
-        if image is None or (number // len(evaluation.params.imgIds)) % areas:
-            continue
-        sure = np.array(image["dtScores"]) >= 0.5
-        counted = sure & ~np.array(image["dtIgnore"][0], dtype=bool)
-        claims += int(counted.sum())
-        hits += int((counted & (np.array(image["dtMatches"][0]) > 0)).sum())
-        objects += int((~np.array(image["gtIgnore"], dtype=bool)).sum())
+    sure = found.scores >= 0.5
+    hits, claims, objects = int((sure & found.right).sum()), int(sure.sum()), int(found.objects.sum())
     return {"precision_at_0.5": _percent(hits / claims) if claims else -1.0,
             "recall_at_0.5": _percent(hits / objects) if objects else -1.0}  # fmt: skip
 

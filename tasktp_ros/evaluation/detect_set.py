@@ -21,6 +21,7 @@ from tasktp_ros.runtime.detections import Detections
 from tasktp_ros.runtime.task_detector import TaskDetector
 
 SCORE_THRESHOLD = 0.05
+"""Of the network's scores, whatever they are called in results."""
 MOST_DETECTIONS = 100
 
 
@@ -45,8 +46,8 @@ def as_results(found: Detections, image_id: int, category_ids: dict[str, int]) -
 def detect_images(
     detector: TaskDetector, dataset: CocoDataset, indices: Iterable[int]
 ) -> Iterable[tuple[int, Detections]]:
-    """Detections of images, as `detector` is told to look for, down to score 0.05 and up to 100 per image."""
-    detector.score_threshold, detector.max_detections = SCORE_THRESHOLD, MOST_DETECTIONS
+    """Detections of images, as `detector` is told to look for, down to the network's score 0.05 and up to 100 per image."""
+    detector.score_threshold, detector.max_detections = detector.in_results(SCORE_THRESHOLD), MOST_DETECTIONS
     for index in indices:
         yield index, detector.detect(dataset.picture(index))
 

@@ -75,7 +75,7 @@ def run_network(detector: TaskDetector, image: NDArray[np.uint8]) -> None:
     batch = to_input(pixels, frame, next(network.parameters()).dtype)
     _, state = detector.new_state()
     with torch.no_grad():
-        network(batch, [frame.content], state, detector.score_threshold, detector.max_detections)
+        network(batch, [frame.content], state, detector.cut_off, detector.max_detections)
 
 
 class _OperationRecorder:

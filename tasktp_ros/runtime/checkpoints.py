@@ -23,6 +23,7 @@ from torch import Tensor
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import ModelError
 from tasktp_ros.files import replacing
+from tasktp_ros.runtime.score_map import ScoreMap
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import InputSize
 from tasktp_ros.vision.reach import check_reach
@@ -45,6 +46,7 @@ class ModelCard:
         stop_below: per gate the presence (probability) below which a frame is left under reach "frame"; chosen on validation
             images. () = leave only where a gate keeps nothing.
         measured: scores as measured, with what they were measured on.
+        score_map: how the network's box scores become probabilities of being right; None = they are given as they are.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ModelCard:
     reach: str = "blocks"
     stop_below: tuple[float, ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
+    score_map: ScoreMap | None = None
 
     def resize(self) -> InputSize:
         """The resize rule of this model."""
@@ -112,6 +115,8 @@ def _read_card(path: Path, metadata: dict[str, str]) -> ModelCard:
         if fields.get("input_size"):
             fields["input_size"] = tuple(int(side) for side in fields["input_size"])
         fields["stop_below"] = tuple(float(share) for share in fields.get("stop_below", ()))
+        if fields.get("score_map") is not None:
+            fields["score_map"] = ScoreMap(**fields["score_map"])
         check_reach(fields.get("reach", "blocks"))
         return ModelCard(**fields)
     except (KeyError, TypeError, ValueError) as error:

@@ -15,7 +15,7 @@ rows the frame runs again with more, with too few slots in the heads it is left 
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from torch import Tensor
 from tasktp_ros.runtime.capacity import CapacityChooser, capacities
 from tasktp_ros.runtime.download import Downloader
 from tasktp_ros.runtime.graphs import Graphs
+from tasktp_ros.runtime.score_map import ScoreMap
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import ImageFrame, to_input
 from tasktp_ros.vision.reducer import ReductionState
@@ -82,6 +83,13 @@ class Read:
     masks: NDArray[np.float32]
     keep: NDArray[np.bool_]
     presence: tuple[float, ...]
+
+    def with_probabilities(self, score_map: ScoreMap, threshold: float) -> "Read":
+        """The same with probabilities instead of the network's scores, without detections of at most `threshold` (0..1)."""
+        scores = score_map.probabilities(self.scores)
+        count = int((scores > threshold).sum())  # best first, so those that stay are the first ones
+        return replace(self, boxes=self.boxes[:count], scores=scores[:count], labels=self.labels[:count],
+                       masks=self.masks[:count])  # fmt: skip
 
 
 class StaticPath:

@@ -48,7 +48,8 @@ class TaskDetector:
     Use :meth:`load`. All methods may be called from any thread; images are detected one after the other.
 
     Attributes:
-        score_threshold: detections score more than this, 0..1; settable at any time.
+        score_threshold: detections score more than this, 0..1, in the scores of the results; settable at any time.
+        score_map: how the network's scores become those of the results; None = they are the same. At first the model's own.
         max_detections: most detections per image; settable at any time.
         stop_below: under reach "frame", per gate the presence (0..1) below which a frame is left; at first the model's own.
         forced_share: for benchmarks: share of tokens every gate keeps, whatever it thinks; None = the gates decide.
@@ -58,6 +59,7 @@ class TaskDetector:
         self.card = card
         self.device = device
         self.score_threshold = 0.5
+        self.score_map = card.score_map
         self.max_detections = 100
         self.stop_below = card.stop_below
         self.forced_share: float | None = None
@@ -231,6 +233,16 @@ class TaskDetector:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    @property
+    def cut_off(self) -> float:
+        """What :attr:`score_threshold` is among the scores of the network."""
+        threshold, score_map = self.score_threshold, self.score_map
+        return threshold if score_map is None else score_map.cut_off(threshold)
+
+    def in_results(self, score: float) -> float:
+        """What a score of the network, 0..1, is called in results."""
+        return score if self.score_map is None else float(self.score_map.probabilities(np.array([score]))[0])
+
     def detect(self, image: NDArray[np.uint8], arrival: Arrival | None = None) -> Detections:
         """Find the task's categories in one image.
 
@@ -267,10 +279,12 @@ class TaskDetector:
             read, entering = None, None
             if self._static is not None and arrival is None:
                 geometry = self._geometry(frame, reversed_channels, state)
-                read = self._static.detect(pixels, geometry, state, self.score_threshold)
+                read = self._static.detect(pixels, geometry, state, self.cut_off)
             if read is None:
                 read, entering = self._detect_dynamic(network, pixels, reversed_channels, frame, state, task, arrival)
             with stage("postprocess"):
+                if self.score_map is not None:
+                    read = read.with_probabilities(self.score_map, self.score_threshold)
                 boxes = frame.boxes_to_source(torch.from_numpy(read.boxes[: self.max_detections])).numpy()
                 windows = [paste(mask, box, *frame.source) for mask, box in zip(read.masks, boxes, strict=False)]
         timings = recorder.milliseconds()
@@ -313,7 +327,7 @@ class TaskDetector:
                 entering = arrival.stream.entering(seen)
                 if entering is not None:
                     state.entering = torch.from_numpy(entering.reshape(1, -1)).to(self.device)
-        found = network(batch, [frame.content], state, self.score_threshold, self.max_detections)[0]
+        found = network(batch, [frame.content], state, self.cut_off, self.max_detections)[0]
         with stage("postprocess"):
             boxes, scores, labels, masks = (
                 part.cpu().numpy() for part in (found.boxes, found.scores, found.labels, found.masks)

@@ -96,11 +96,14 @@ def test_calibrating_writes_the_thresholds_into_the_model_and_nothing_else(tiny_
     assert detector.reach == "frame" and detector.stop_below == card.stop_below
 
 
-def test_a_model_whose_gates_do_not_estimate_presence_is_refused_and_left_alone(tiny_set, tmp_path, capsys):
+def test_a_model_whose_gates_do_not_estimate_presence_is_told_so_and_left_alone(tiny_set, tmp_path, capsys):
     path = tmp_path / "dense.safetensors"
-    save_model(path, build_detector("nano", "dense", len(ROOMS)), ModelCard("d", "nano", "dense", "rooms", ROOMS, True))
+    network = build_detector("nano", "dense", len(ROOMS))
+    torch.nn.init.constant_(network.roi_head.bbox_head.fc_cls.bias[-1:], 10.0)  # all is background
+    save_model(path, network, ModelCard("d", "nano", "dense", "rooms", ROOMS, True))
     before = path.read_bytes()
-    assert command.main(["calibrate", str(path), "--data", str(tiny_set)]) == 2
-    assert "do not estimate" in capsys.readouterr().err
+    assert command.main(["calibrate", str(path), "--data", str(tiny_set)]) == 0
+    said = capsys.readouterr().out
+    assert "do not estimate" in said and "scores stay as they are: 0 detections" in said
     assert command.main(["calibrate", "nano-untrained", "--data", str(tiny_set)]) == 2
     assert path.read_bytes() == before

@@ -22,6 +22,7 @@ from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import ModelError
 from tasktp_ros.runtime.checkpoints import ModelCard, load_model, save_model
 from tasktp_ros.runtime.models import open_model
+from tasktp_ros.runtime.score_map import ScoreMap
 from tasktp_ros.runtime.shipped import shipped_models
 
 CARD = ModelCard("test", "nano", "tasktp", "kitchen", ("cup", "pan", "sink"), trained=True, input_size=(96, 128))
@@ -55,6 +56,15 @@ def test_round_trip(good):
     assert card == CARD and not detector.training
     stored = load_file(good)
     assert all(torch.equal(tensor, stored[name]) for name, tensor in detector.state_dict().items())
+
+
+def test_a_score_map_comes_back_and_an_older_file_has_none(good, tmp_path):
+    path = tmp_path / "mapped.safetensors"
+    card = replace(CARD, score_map=ScoreMap(1.25, -0.5))
+    save_model(path, load_model(good)[0], card)
+    assert load_model(path)[1] == card
+    older = rewritten(path, tmp_path, change_card=lambda card: card.pop("score_map"))
+    assert load_model(older)[1] == CARD and CARD.score_map is None
 
 
 def test_half_precision_is_half_the_size_and_loads_as_float32(good, tmp_path):
@@ -122,6 +132,10 @@ def test_a_wrong_vocabulary(good, tmp_path, names, sentence):
         (lambda card: card.update(method="dense"), "weights the network does not know"),
         (lambda card: card.update(size="deit_tiny"), "has shape .* the network needs"),
         (lambda card: card.pop("size"), "unreadable card"),
+        (lambda card: card.update(score_map={"scale": 0.0, "shift": 1.0}), "unreadable card: .* scale above 0"),
+        (lambda card: card.update(score_map={"scale": float("nan"), "shift": 1.0}), "unreadable card: .* finite"),
+        (lambda card: card.update(score_map={"scale": 1.0}), "unreadable card"),
+        (lambda card: card.update(score_map=[1.0, 2.0]), "unreadable card"),
     ],
 )
 def test_a_card_that_does_not_fit(good, tmp_path, change, sentence):

@@ -143,7 +143,7 @@ class WalkRun:
         self, detector: TaskDetector, image: NDArray[np.uint8], view: View | None, frame: int, task: str, rate: int
     ) -> None:
         timed = (frame * rate // RECORDED) % TIMED == 0
-        detector.score_threshold = CERTAIN if timed else SCORE_THRESHOLD
+        detector.score_threshold = CERTAIN if timed else detector.in_results(SCORE_THRESHOLD)
         for method in self.methods:
             key = (task, rate, method.label)
             if method.stream is None:
