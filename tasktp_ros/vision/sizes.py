@@ -20,7 +20,8 @@ from tasktp_ros.vision.proposals import ProposalConfig
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """A network's widths; what is not here is the same for all sizes (12 blocks, patch 16).
+    """A network's widths; what is not here is the same for all sizes: patches of 16 px and 12 blocks, for the first three of which
+    convolutions stand where there is no adapter.
 
     Attributes:
         dim, heads: token channels and attention heads.
