@@ -38,7 +38,6 @@ from tasktp_ros.vision.upsample import Upsample2x
 from tasktp_ros.vision.vit import PatchEmbed, initialise_transformer, resize_position_embedding
 
 Maps: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
-MAP_STRIDES = (4, 8, 16, 32)
 
 
 class Backbone(nn.Module):

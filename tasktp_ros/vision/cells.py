@@ -106,10 +106,6 @@ class Cells:
         """Maps (sum h * w, C) with these rows (R, C) of the first maps in their places and zeros elsewhere."""
         return rows.new_zeros(cell_count(self.shapes), rows.shape[1]).index_copy(0, self.index[: len(rows)], rows)
 
-    def patches(self, rows: Tensor) -> Tensor:
-        """What a 3x3 convolution reads around each cell: rows (K, C) -> (K, 9C)."""
-        return self.table(rows).index_select(0, self.neighbours.flatten()).view(len(rows), 9 * rows.shape[1])
-
     def convolve(self, rows: Tensor, convs: Sequence[nn.Conv2d], first: int = 0) -> Tensor:
         """A 3x3 convolution of each of some maps, from `first` on: rows (R, in) of the first maps -> (k, out) of these.
 

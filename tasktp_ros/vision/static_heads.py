@@ -22,7 +22,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from tasktp_ros.vision.boxes import decode_boxes
-from tasktp_ros.vision.heads import BOX_STDS, RoIHead, fold_irrelevant
+from tasktp_ros.vision.heads import BOX_STDS, RoIHead
 from tasktp_ros.vision.order import kept_first
 from tasktp_ros.vision.proposals import ProposalHead
 from tasktp_ros.vision.roi_align import ROI_STRIDES, pool_fixed, roi_levels
@@ -136,7 +136,7 @@ def find(
         rounds: of the suppression.
     """
     logits, deltas = head.bbox_head(pool(head, levels, proposals.boxes, head.config.box_size))
-    probabilities = fold_irrelevant(logits.float(), relevant).softmax(-1)[:, :-1] * proposals.exists[:, None]
+    probabilities = logits.float().softmax(-1)[:, :-1] * (proposals.exists[:, None] & relevant)
     scores, index = probabilities.flatten().topk(min(CANDIDATES, probabilities.numel()))
     region, label = index // head.num_classes, index % head.num_classes
     chosen = deltas.view(-1, 4).index_select(0, index).float()

@@ -200,7 +200,9 @@ def test_a_machine_without_a_camera_says_so(devices):
         open_source("camera", live=True)
 
 
-@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="no /dev/null")
+@pytest.mark.skipif(
+    not Path("/dev/null").is_char_device(), reason="no device that is not a camera was tried: there is no /dev/null"
+)
 def test_what_is_no_video_device_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"^/dev/null is no video device: expected camera"):
         camera_device("/dev/null")

@@ -65,7 +65,9 @@ def test_settings_are_measured_in_turns_also_without_a_gpu():
     assert all(0 < row.milliseconds <= row.worst and row.launches is None and row.repeated == 0 for row in measured)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device to measure")
+@pytest.mark.skipif(
+    torch.cuda.is_available(), reason="the sentence for a machine without CUDA was not tried: there is a device"
+)
 def test_without_a_cuda_device_one_sentence_says_so(capsys):
     with pytest.raises(SystemExit) as ended:
         gpu.main([])

@@ -135,7 +135,7 @@ def test_a_bond_is_refused_in_words_where_it_cannot_be_had(
     robot: Robot, start: Callable[..., NodeProcess], name: str
 ) -> None:
     if importlib.util.find_spec("bondpy"):
-        pytest.skip("bondpy is installed")
+        pytest.skip("the refusal of a bond was not tried: bondpy is installed")
     process = start(["-m", f"tasktp_ros.nodes.{name}"], "-r", "__ns:=/bonded", bond=True)
     assert not robot.transition("configure", f"/bonded/{name}")
     assert "bondpy is not installed; install it, or set bond to false" in process.log

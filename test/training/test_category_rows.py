@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from old_model import uneven_detector
 
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import ModelError
@@ -29,11 +30,7 @@ OLD = ("cup", "chair", "book")
 @pytest.fixture(scope="module")
 def old_model(tmp_path_factory):
     """A gated model of three categories whose weights all differ from each other."""
-    torch.manual_seed(3)
-    detector = build_detector("nano", "tasktp", len(OLD))
-    with torch.no_grad():
-        for parameter in detector.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.05)
+    detector = uneven_detector(len(OLD), 0.05)
     path = tmp_path_factory.mktemp("old") / "old.safetensors"
     save_model(path, detector, ModelCard("old", "nano", "tasktp", "mine", OLD, True), torch.float32)
     return path

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from old_model import uneven_detector
 
 from tasktp_ros.cli.main import main
 from tasktp_ros.datasets.mixed import Source, open_sources
@@ -32,14 +33,10 @@ OLD = ("chair", "cup", "book")
 
 @pytest.fixture(scope="module")
 def old_model(tmp_path_factory):
-    torch.manual_seed(3)
-    detector = build_detector("nano", "tasktp", len(OLD))
+    detector = uneven_detector(len(OLD), 0.03)
     with torch.no_grad():
-        for parameter in detector.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.03)
-        for (
-            gate
-        ) in detector.backbone.selectors:  # all tokens are kept: in training random ones come to those that are too few
+        # All tokens are kept: in training random ones come to those that are too few.
+        for gate in detector.backbone.selectors:
             gate.score_shift[2].bias.copy_(torch.tensor([-2.0, 2.0]))
     path = tmp_path_factory.mktemp("old") / "old.safetensors"
     card = ModelCard("old", "nano", "tasktp", "three", OLD, True, reach="frame", stop_below=(0.1, 0.1, 0.1))

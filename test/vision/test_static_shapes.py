@@ -18,8 +18,8 @@ from tasktp_ros.reduction.gated import run_kept, run_masked
 from tasktp_ros.reduction.static import run_padded
 from tasktp_ros.vision import static_heads
 from tasktp_ros.vision.adapter import Interaction, cell_count, cells_around, to_sequence, tokens_around
-from tasktp_ros.vision.backbone import MAP_STRIDES, Backbone
-from tasktp_ros.vision.cells import Levels, SparseLevels, cells_of, masks_around
+from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.cells import Levels, SparseLevels, cells_of, level_masks_around
 from tasktp_ros.vision.heads import RoIConfig, RoIHead
 from tasktp_ros.vision.order import kept_first
 from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
@@ -88,7 +88,7 @@ def test_the_backbone_gives_the_same_maps_with_a_capacity(method, reach):
     states[1].capacity = 12
     expected, found = (backbone.run(image, state) for state in states)
     if isinstance(expected, SparseLevels):
-        masks = masks_around(states[0].keep[-1], (4, 6), MAP_STRIDES)
+        masks = level_masks_around(states[0].keep[-1], (4, 6))[:4]
         expected, found = expected.dense(), [level * mask[:, None] for level, mask in zip(found, masks, strict=True)]
     for here, there in zip(found, expected, strict=True):
         torch.testing.assert_close(here, there, atol=2e-5, rtol=2e-5)
