@@ -42,7 +42,8 @@ def shows_its_objects(sample: Sample) -> None:
     assert np.array_equal(sample.boxes, boxes_around(sample.masks)) and sample.boxes.dtype == np.float32
     for label, mask in zip(sample.labels, sample.masks, strict=True):
         apart = np.abs(sample.image[mask].astype(int) - COLOURS[label]).max(-1)
-        assert np.median(apart) < 60, "a mask covers its own object's colour"
+        # Of an object two pixels wide each may be nearly half ground; the ground is 210 away.
+        assert np.median(apart) < 105, "a mask covers its own object's colour"
 
 
 @settings(max_examples=40, deadline=None)
