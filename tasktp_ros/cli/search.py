@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tasktp_ros.cli import options
 from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError
+from tasktp_ros.runtime.default import DEFAULT_DENSE, DEFAULT_MODEL
 from tasktp_ros.vision.reach import REACH_TITLES
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tasktp_ros.evaluation.search.measure import Method, Settings
     from tasktp_ros.evaluation.search.queries import Query
 
-DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano")
+DEFAULT_MODELS = (DEFAULT_DENSE, DEFAULT_MODEL)
 DEFAULT_REACHES = ("blocks", "frame")
 Drawn = dict[int, list["Query"]]
 
