@@ -74,4 +74,4 @@ def cut_walk(source: Path, path: Path = OFFICE_WALK, first: int = FIRST, frames:
 
 
 if __name__ == "__main__":
-    print(cut_walk(Path(sys.argv[1]), *map(Path, sys.argv[2:3])))
+    print(cut_walk(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else OFFICE_WALK))

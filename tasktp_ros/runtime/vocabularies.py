@@ -15,6 +15,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from tasktp_ros.errors import TaskError
+from tasktp_ros.runtime.shipped import find_model
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
 
@@ -39,3 +40,20 @@ def find_vocabulary(name: str) -> tuple[str, tuple[str, ...]]:
         return str(card["vocabulary_name"]), tuple(map(str, card["vocabulary"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise TaskError(f"model file {name} has no vocabulary that can be read: {error}") from error
+
+
+def name_of_vocabulary(model: str) -> str:
+    """What :func:`find_vocabulary` finds a model's vocabulary by: its name, or the model's file where it has one of its own.
+
+    Args:
+        model: a shipped name, or the path of a model's .safetensors file.
+
+    Raises:
+        ModelError: no such model.
+        TaskError: a file that is no model of this package.
+    """
+    file = find_model(model)
+    if file is None:
+        return "coco"
+    name, categories = find_vocabulary(str(file))
+    return name if VOCABULARIES.get(name) == categories else str(file)

@@ -238,7 +238,10 @@ def test_detections_are_shown_where_the_models_precision_and_recall_balance(meas
 
 
 def test_the_real_walk_ships_with_its_licence_and_all_that_a_camera_sends():
-    assert "MIT License" in (OFFICE_WALK / "LICENSE").read_text() and "Arda Duzceker" in (OFFICE_WALK / "LICENSE").read_text()
+    assert (
+        "MIT License" in (OFFICE_WALK / "LICENSE").read_text()
+        and "Arda Duzceker" in (OFFICE_WALK / "LICENSE").read_text()
+    )
     assert sum(file.stat().st_size for file in OFFICE_WALK.iterdir()) < 5_000_000
     with open_source(OFFICE_WALK) as source:
         assert {frame.image.shape for frame in source} == {(360, 540, 3)} and source.length == FRAMES_OF_WALK

@@ -24,6 +24,7 @@ from tasktp_ros.nodes.launching.actions import ends_launch, node
 from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, one_of, optional, switch, topics
 from tasktp_ros.nodes.launching.parameter_files import parameter_file, parameter_of
 from tasktp_ros.nodes.names import namespace_name
+from tasktp_ros.runtime.vocabularies import name_of_vocabulary
 from tasktp_ros.vision.reach import REACHES
 
 ARGUMENTS = (
@@ -57,7 +58,7 @@ ARGUMENTS = (
 def nodes(given: Mapping[str, Any]) -> list[Node]:
     """Perception and task manager for some values of :data:`ARGUMENTS`."""
     common = {"autostart": given["autostart"], **_named(given, "use_sim_time")}
-    own_words = {"vocabulary": given["model"]} if given["model"].endswith(".safetensors") else {}
+    own_words = {"vocabulary": name_of_vocabulary(given["model"])} if given["model"] else {}
     own = {
         "perception": common | _named(given, "model", "cameras", "reach"),
         "task_manager": common | own_words,
@@ -79,7 +80,9 @@ def cameras(given: Mapping[str, Any]) -> list[str]:
 
 
 def vocabulary(given: Mapping[str, Any], default: str) -> str:
-    """Vocabulary in which the task manager will speak of categories."""
+    """Vocabulary in which the task manager will speak of categories: the named model's, or else as in params_file."""
+    if given["model"]:
+        return name_of_vocabulary(given["model"])
     return str(_from_file(given, "task_manager", "vocabulary", default))
 
 
