@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp card`."""
     parser.add_argument("models", nargs="*", help="shipped names or .safetensors files (default: all that ship)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of eval_NAME.json, kept_NAME.json, calibration_NAME.json, "
-                        "data_NAME.json and performance_NAME.json (default: results)")  # fmt: skip
+                        ""
+                        "data_NAME.json, performance_NAME.json and sheet_NAME.json (default: results)")  # fmt: skip
     parser.add_argument("--write", action="store_true", help="write what was measured into the models' files")
     parser.add_argument(
         "--page", type=options.file, help="write the page of all these models to this file (default: print it)"

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = provenance() | {
         "model": detector.name, "weights": weights_mark(arguments.model), "data": arguments.data.name, "split": arguments.split,
         "images": len(indices), "reach": detector.reach, "threshold": arguments.threshold, "most": arguments.most, "wrong": arguments.wrong,
-        "setting": {"threads": arguments.threads, "device": detector.device, "precision": detector.precision},
+        "setting": {"threads": arguments.threads, "device": str(detector.device), "precision": detector.precision},
     } | summarise(found)  # fmt: skip
     hand_over(report, lambda: table(report), as_json=arguments.json, files=(arguments.output,))
     return 0

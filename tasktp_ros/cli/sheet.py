@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros import TaskDetector
     from tasktp_ros.datasets.frames import open_source
     from tasktp_ros.datasets.pictures import encode_picture
+    from tasktp_ros.evaluation.model_facts import weights_mark
     from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.sheet import sheet, spread, walk
     from tasktp_ros.files import replacing
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not tiles:
             raise source.nothing_readable()
     report = provenance() | {
-        "model": detector.name, "source": arguments.source.name, "task": arguments.task, "score": arguments.score,
+        "model": detector.name, "weights": weights_mark(arguments.model), "picture": arguments.output.name, "source": arguments.source.name, "task": arguments.task, "score": arguments.score,
         "calibrated": detector.card.score_map is not None, "reach": detector.reach,
     } | counts  # fmt: skip
     with replacing(arguments.output) as beside:

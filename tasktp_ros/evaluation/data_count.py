@@ -38,7 +38,7 @@ def count_set(root: Path, split: str, vocabulary: Sequence[str] | None = None) -
     file = find_split(root, split)[1]
     content = read_annotations(file)
     names = {row["id"]: row["name"] for row in content["categories"]}
-    licences = {row.get("id"): str(row.get("name")) for row in content.get("licenses") or []}
+    licences = {row.get("id"): str(row.get("name")) for row in content["licenses"]}
     images = content["images"]
     rows = [
         row

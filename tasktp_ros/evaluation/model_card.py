@@ -55,7 +55,7 @@ def page(models: Iterable[str], results: Path) -> str:
 def section(card: ModelCard, facts: dict[str, dict[str, Any]], model: str) -> str:
     """One model's part of the page."""
     parts = [_head(card, model), _data(facts.get("data")), _accuracy(facts["eval"]), _categories(facts["eval"], facts.get("kept")),
-             _scores(card, facts.get("calibration")), _gates(facts.get("kept")), _times(facts.get("performance")),
+             _scores(card, facts.get("calibration")), _gates(facts.get("kept")), _times(facts.get("performance")), _walk(facts.get("sheet")),
              _again(card, facts)]  # fmt: skip
     return "\n".join(part for part in parts if part)
 
@@ -187,6 +187,17 @@ def _times(report: dict[str, Any] | None) -> str:
     ]
     machine = f"{report['machine']['processor']}, {setting['threads']} threads, {setting['precision']}"
     return _table(f"### Times\n\n{machine}; commit {report['commit']}.", ["", "kept", "ms"], rows, right=(1, 2))
+
+
+def _walk(report: dict[str, Any] | None) -> str:
+    """Along a real walk without labels: a picture and counts, from which everyone can judge."""
+    if report is None:
+        return ""
+    asked = ", ".join(report["task"]) if report["task"] else "everything"
+    found = ", ".join(f"{name} on {row['images']}" for name, row in report["of"].items()) or "nothing"
+    return (f"### On a real walk\n\n{report['images']} images of {report['source']}, asked for {asked}, score {report['score']:g}: something "
+            f"on {report['with_any']} of them ({found}). Nobody has labelled them; these are evenly spread, not chosen:\n\n"
+            f"![Frames of the walk with what was found]({report['picture']})\n")  # fmt: skip
 
 
 def _again(card: ModelCard, facts: dict[str, dict[str, Any]]) -> str:

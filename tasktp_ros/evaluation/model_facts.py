@@ -20,7 +20,7 @@ from tasktp_ros.errors import DataError, InputError
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.shipped import model_file
 
-PARTS = ("eval", "kept", "calibration", "data", "performance")
+PARTS = ("eval", "kept", "calibration", "data", "performance", "sheet")
 """Files of a model in a folder of results are called after these and its name, such as `eval_coco-nano.json`."""
 NEEDED = ("eval",)
 LARGEST_HEADER = 100_000_000

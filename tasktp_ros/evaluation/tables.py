@@ -34,7 +34,7 @@ CONTENDERS = (("method", ""), ("dense", "dense"), ("dense_restricted", "dense, s
 def page(results: Path) -> str:
     """The whole page as Markdown."""
     parts = [HEAD]
-    for path in sorted(results.glob("rooms_*.json")):
+    for path in sorted([*results.glob("rooms_*.json"), *results.glob("eval_*.json")]):
         parts.append(_accuracy(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("search_*.json")):
         parts.append(_search(path.name, json.loads(path.read_text())))

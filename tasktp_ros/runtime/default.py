@@ -10,7 +10,7 @@
 """The model that is used where none is named; in a file of its own, so that `--help` need not load torch."""
 
 DEFAULT_MODEL = "rooms-nano"
-"""The one place that names it; `python tools/refresh.py --default NAME` changes it, and config/perception.yaml with it."""
+"""The one place that names it; `python tools/refresh.py NAME --default` changes it, and config/perception.yaml with it."""
 DEFAULT_DENSE = f"{DEFAULT_MODEL}-dense"
 """Its twin without gates, which it is compared with."""
 DEFAULT_VOCABULARY = DEFAULT_MODEL.split("-")[0]
