@@ -66,7 +66,8 @@ def read_annotations(path: Path | Annotations) -> dict[str, Any]:
         raise DataError(f"annotation file {path} must hold an object with images, annotations and categories")
     found: dict[str, Any] = {key: _entries(path, content, key) for key in FIELDS}
     found["info"] = content["info"] if isinstance(content.get("info"), dict) else {}
-    found["licenses"] = [row for row in content.get("licenses") or () if isinstance(row, dict)]
+    licences = content.get("licenses")
+    found["licenses"] = [row for row in licences if isinstance(row, dict)] if isinstance(licences, list) else []
     for key, field in DIFFERENT:
         seen: set[Any] = set()
         for entry in found[key]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tasktp_ros.evaluation.model_facts import NEEDED, read_facts, weights_mark, whole_set
-from tasktp_ros.evaluation.selectivity import KINDS
+from tasktp_ros.evaluation.selectivity import KINDS, per_gate
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.shipped import find_model
@@ -162,7 +162,7 @@ def _scores(card: ModelCard, report: dict[str, Any] | None) -> str:
 def _gates(report: dict[str, Any] | None) -> str:
     if report is None:
         return ""
-    rows = [[KINDS[kind], str(row["looks"]), _percent(row["kept"]), " / ".join(f"{share:.0%}" for share in row["kept_per_block"]),
+    rows = [[KINDS[kind], str(row["looks"]), _percent(row["kept"]), per_gate(row),
              _percent(row["own"]), _percent(row["left"]), f"{row['milliseconds']:.1f}",
              "-" if row["joules"] is None else f"{row['joules']:.3f}"] for kind, row in report["kinds"].items()]  # fmt: skip
     energy = (
@@ -173,7 +173,7 @@ def _gates(report: dict[str, Any] | None) -> str:
     intro = (f"Reach {report['reach']} ({REACH_TITLES[report['reach']]}), {report['images']} images of {report['data']} {report['split']}. "
              f"Kept: {SHARE}. Of its own: of the pixels of the task's objects, those whose tokens were kept. Left: frames of which a gate "
              f"let nothing through. Milliseconds are medians of {report['setting']['threads']} threads.{energy}")  # fmt: skip
-    return _table(f"### What its gates keep\n\n{intro}", ["task", "looks", "kept", "per gated block", "of its own", "left", "ms", "joules"], rows,
+    return _table(f"### What its gates keep\n\n{intro}", ["task", "looks", "kept", "per gate", "of its own", "left", "ms", "joules"], rows,
                   right=(1, 2, 3, 4, 5, 6, 7))  # fmt: skip
 
 

@@ -13,6 +13,7 @@ Every image is looked at under all categories, under single ones that it shows, 
 which it shows nothing. A gate that follows its task keeps the object's tokens and little else with it, and little without.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -146,6 +147,11 @@ def summarise(found: Sequence[Look]) -> dict[str, Any]:
                     "own": _mean([look.own for look in with_it if look.own is not None]),
                     "kept_absent": _mean([look.kept for look in without])}  # fmt: skip
     return {"kinds": kinds, "of": of}
+
+
+def per_gate(row: dict[str, Any]) -> str:
+    """What a row says of each gate, as text: the blocks of one gate keep the same."""
+    return " / ".join(f"{share:.0%}" for share, _ in itertools.groupby(row["kept_per_block"]))
 
 
 def _row(rows: Sequence[Look]) -> dict[str, Any]:
