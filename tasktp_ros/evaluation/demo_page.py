@@ -150,8 +150,9 @@ def _shown(report: Mapping[str, Any]) -> str:
     if report["untrained"]:
         return ""
     score = report["score_threshold"]
-    meaning = f"are right with a probability above {score:.0%}, by the model's own estimate" if report["calibrated"] else (
-        f"score above {score:.2f}")  # fmt: skip
+    meaning = f"scores above {score:.2f}"
+    if report["calibrated"]:
+        meaning = f"is right with a probability above {100 * score:.0f} %, by the model's own estimate"
     return f"<p class=soft>Boxes and masks are drawn of what {meaning}.</p>"
 
 

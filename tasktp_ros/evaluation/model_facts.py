@@ -82,8 +82,8 @@ def with_measured(card: ModelCard, facts: dict[str, dict[str, Any]]) -> ModelCar
     if lacking := [part for part in NEEDED if part not in facts]:
         raise InputError(f"there is no {lacking[0]}_{card.name}.json: measure by `tasktp eval --model {card.name} ...`")
     report = facts["eval"]
-    whole = report["means"]["all"]["method"]
     box = whole_set(report)["box"]
+    whole = report["means"]["all"]["method"]
     validation = {
         "data": report["data"], "split": report["split"], "images": report["images"], "commit": report["commit"],
         **{name: whole[name] for name in ("box_AP", "box_AP50", "mask_AP", "precision_at_0.5", "recall_at_0.5")},

@@ -224,8 +224,8 @@ def test_frames_that_nobody_can_read_end_the_demonstration_with_the_reason(demo,
 
 def test_the_page_says_what_a_score_means():
     report = {"untrained": False, "score_threshold": 0.35, "calibrated": False}
-    assert "score above 0.35" in demo_page._shown(report)
-    assert "right with a probability above 35%" in demo_page._shown(report | {"calibrated": True})
+    assert "what scores above 0.35" in demo_page._shown(report)
+    assert "what is right with a probability above 35 %" in demo_page._shown(report | {"calibrated": True})
     assert demo_page._shown(report | {"untrained": True}) == ""
 
 
