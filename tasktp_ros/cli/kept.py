@@ -84,17 +84,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(report: dict[str, Any]) -> str:
     """What was kept under each kind of task, as text."""
-    from tasktp_ros.evaluation.selectivity import KINDS, per_gate
+    from tasktp_ros.evaluation.selectivity import per_gate, title
 
     lines = [
         f"{report['model']}, reach {report['reach']}, on {report['images']} images of {report['data']} {report['split']}; shares of tokens",
         "",
-        f"{'task':<34} {'looks':>6} {'kept':>6}  {'per gate':<20} {'of its objects':>14} {'left':>6} {'ms':>6} {'joules':>7}",
+        f"{'task':<46} {'looks':>6} {'kept':>6}  {'per gate':<20} {'of its objects':>14} {'left':>6} {'ms':>6} {'joules':>7}",
     ]
     for kind, row in report["kinds"].items():
         blocks = per_gate(row)
         own = "-" if row["own"] is None else f"{row['own']:.0%}"
         joules = "-" if row["joules"] is None else f"{row['joules']:.3f}"
-        lines.append(f"{KINDS[kind]:<34} {row['looks']:>6} {row['kept']:>6.1%}  {blocks:<20} {own:>14} {row['left']:>6.0%} "
+        lines.append(f"{title(kind, report):<46} {row['looks']:>6} {row['kept']:>6.1%}  {blocks:<20} {own:>14} {row['left']:>6.0%} "
                      f"{row['milliseconds']:>6.1f} {joules:>7}")  # fmt: skip
     return "\n".join(lines)

@@ -31,8 +31,8 @@ from tasktp_ros.vision.image import PATCH, ImageFrame
 KINDS = {
     "all": "all categories",
     "shown": "one category, in view",
-    "absent": "one category, not in view",
-    "wrong": "a set of which nothing is in view",
+    "absent": "one category, not in view (a wrong set of one)",
+    "wrong": "a wrong set of several: nothing of it in view",
 }
 """How an image is looked at, and what that is called in tables."""
 
@@ -147,6 +147,11 @@ def summarise(found: Sequence[Look]) -> dict[str, Any]:
                     "own": _mean([look.own for look in with_it if look.own is not None]),
                     "kept_absent": _mean([look.kept for look in without])}  # fmt: skip
     return {"kinds": kinds, "of": of}
+
+
+def title(kind: str, report: dict[str, Any]) -> str:
+    """What tables call a kind of task of a report."""
+    return KINDS[kind].replace("several", str(report["wrong"]))
 
 
 def per_gate(row: dict[str, Any]) -> str:

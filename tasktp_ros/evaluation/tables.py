@@ -211,7 +211,7 @@ def _bench(name: str, report: dict[str, Any]) -> str:
 def _walk(name: str, report: dict[str, Any]) -> str:
     player = report["player"]
     lines = [
-        f"## Through the nodes: {report['source']}",
+        f"## Through the nodes: {player['frames_sent']} frames of {report['source']}",
         "",
         f"`{report['command']}` ([{name}](../results/{name})); commit {report['commit']}. {player['frames_sent']} frames sent in lock "
         f"step, {player['results_received']} results, {player['lost']} lost, {report['dropped_by_perception']} dropped, order "
