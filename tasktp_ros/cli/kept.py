@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(report: dict[str, Any]) -> str:
     """What was kept under each kind of task, as text."""
-    from tasktp_ros.evaluation.selectivity import per_gate, title
+    from tasktp_ros.evaluation.selectivity import per_gate, title_of
 
     lines = [
         f"{report['model']}, reach {report['reach']}, on {report['images']} images of {report['data']} {report['split']}; shares of tokens",
@@ -95,6 +95,6 @@ def table(report: dict[str, Any]) -> str:
         blocks = per_gate(row)
         own = "-" if row["own"] is None else f"{row['own']:.0%}"
         joules = "-" if row["joules"] is None else f"{row['joules']:.3f}"
-        lines.append(f"{title(kind, report):<46} {row['looks']:>6} {row['kept']:>6.1%}  {blocks:<20} {own:>14} {row['left']:>6.0%} "
+        lines.append(f"{title_of(kind, report):<46} {row['looks']:>6} {row['kept']:>6.1%}  {blocks:<20} {own:>14} {row['left']:>6.0%} "
                      f"{row['milliseconds']:>6.1f} {joules:>7}")  # fmt: skip
     return "\n".join(lines)

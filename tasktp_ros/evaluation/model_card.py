@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tasktp_ros.evaluation.model_facts import NEEDED, read_facts, weights_mark, whole_set
-from tasktp_ros.evaluation.selectivity import per_gate, title
+from tasktp_ros.evaluation.selectivity import per_gate, title_of
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.shipped import find_model
@@ -162,7 +162,7 @@ def _scores(card: ModelCard, report: dict[str, Any] | None) -> str:
 def _gates(report: dict[str, Any] | None) -> str:
     if report is None:
         return ""
-    rows = [[title(kind, report), str(row["looks"]), _percent(row["kept"]), per_gate(row),
+    rows = [[title_of(kind, report), str(row["looks"]), _percent(row["kept"]), per_gate(row),
              _percent(row["own"]), _percent(row["left"]), f"{row['milliseconds']:.1f}",
              "-" if row["joules"] is None else f"{row['joules']:.3f}"] for kind, row in report["kinds"].items()]  # fmt: skip
     energy = (

@@ -149,7 +149,7 @@ def summarise(found: Sequence[Look]) -> dict[str, Any]:
     return {"kinds": kinds, "of": of}
 
 
-def title(kind: str, report: dict[str, Any]) -> str:
+def title_of(kind: str, report: dict[str, Any]) -> str:
     """What tables call a kind of task of a report."""
     return KINDS[kind].replace("several", str(report["wrong"]))
 
