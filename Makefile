@@ -31,8 +31,9 @@ bench: setup
 	@echo
 	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main bench --table --size deit_tiny
 
+# Two processes, one for what starts nodes (test/conftest.py); a plain `python -m pytest` runs them in one.
 test: setup
-	@$(RUN) .venv/bin/python -m pytest
+	@$(RUN) .venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup
 	@.venv/bin/ruff check .

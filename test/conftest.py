@@ -61,6 +61,45 @@ def skip_lacking(report: Any, call: Any) -> None:
         report.outcome, report.longrepr = "skipped", (report.fspath, 0, reason)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run in two processes, a file stays in one of them, and all that start nodes in the same one, first: two that
+    drew the same DDS domain would hear each other, and together they take about half of the time.
+    """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("nodes" if starts_nodes(item.path) else item.path.stem))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not starts_nodes(item.path))
+
+
+def starts_nodes(path: Path) -> bool:
+    return path.parent.name == "ros" or path.name == "test_latency.py"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A test process hands its count over; see `pytest_testnodedown`."""
+    if hasattr(session.config, "workerinput"):
+        session.config.workeroutput["golden"] = golden_compared()  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    from golden import Golden
+
+    Golden.compared += getattr(node, "workeroutput", {}).get("golden", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"golden arrays compared: {golden_compared()}")
+
+
+def golden_compared() -> int:
+    from golden import Golden
+
+    return Golden.compared
+
+
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory) -> Path:
     """Root of a data set of 12 training and 4 validation images of coloured boxes, with the rooms' categories."""

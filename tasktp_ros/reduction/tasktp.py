@@ -27,6 +27,8 @@ from tasktp_ros.vision.vit import Mlp
 
 KEEP = 1
 """Index of "keep" in the gate's two logits (SViT has it at 0)."""
+SUREST = 10.0
+"""Presence logits beyond this move no token further."""
 
 
 class TaskGate(nn.Module):
@@ -93,6 +95,7 @@ class PresenceHead(nn.Module):
         self.scale = nn.Parameter(torch.ones(num_classes))
         self.sharpness = nn.Parameter(torch.full((num_classes,), 2.0))
         self.trust = nn.Parameter(torch.zeros(1))
+        self.context = nn.Parameter(torch.full((1,), 0.5))
 
     def forward(self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None) -> Tensor:
         """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32.
@@ -113,12 +116,20 @@ class PresenceHead(nn.Module):
             mean = (tokens * counted[..., None]).sum(1) / number.to(tokens.dtype)
         return self._combined(likely.logsumexp(1), mean)
 
+    def in_context(self, class_logits: Tensor, presence: Tensor) -> Tensor:
+        """Category logits of tokens (B, N, num_classes + 1) given what their image (B, num_classes) seems to hold, background unmoved.
+
+        Alone a token cannot know that the image has no kitchen around it.
+        """
+        place = self.context * presence.detach().clamp(-SUREST, SUREST)
+        return class_logits + F.pad(place, (0, 1))[:, None]
+
     def hint(self, presence: Tensor, relevant: Tensor | None) -> Tensor:
         """What its own estimate (B, num_classes) adds to the keep logits of an image's tokens under a task set: (B, 1).
 
-        Alone a token cannot know that the image has no kitchen; where nothing of the task seems to be there, more is needed to be kept.
+        Where nothing of the task seems to be there, more is needed to be kept.
         """
-        return self.trust * of_task(presence.detach(), relevant).amax(-1, keepdim=True).clamp(-10.0, 10.0)
+        return self.trust * of_task(presence.detach(), relevant).amax(-1, keepdim=True).clamp(-SUREST, SUREST)
 
     def _combined(self, number_seen: Tensor, mean: Tensor) -> Tensor:
         return self.scale * number_seen + self.place(self.norm(mean)).to(number_seen.dtype)
@@ -190,11 +201,13 @@ class TaskTP(GatedReducer):
         module = cast(TaskGate, self.gates[gate])
         seen = tokens.detach() if self.stop_gradient else tokens
         class_logits = module.classify(seen, state.class_logits[-1] if state.class_logits else None)
-        features = module.describe(class_logits.detach(), self.split(state.relevant, tokens))
-        logits = module.judge(features)
-        if len(self.presence):
-            head = cast(PresenceHead, self.presence[gate])
+        described = class_logits.detach()
+        head = cast(PresenceHead, self.presence[gate]) if len(self.presence) else None
+        if head is not None:
             state.presence.append(head(seen, class_logits, state.entering))
+            described = head.in_context(described, state.presence[-1])
+        logits = module.judge(module.describe(described, self.split(state.relevant, tokens)))
+        if head is not None:
             hint = head.hint(state.presence[-1], state.relevant).to(logits.dtype)
             logits = torch.cat((logits[..., :KEEP], logits[..., KEEP:] + hint[..., None]), dim=-1)
         state.class_logits.append(class_logits)

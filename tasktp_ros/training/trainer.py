@@ -243,7 +243,7 @@ class Trainer:
     ) -> None:
         if self.fabric.is_global_zero:
             model = cast(Detector, average.module) if self.recipe.average else self.detector
-            save_model(self.run.folder / f"{self.recipe.name}.safetensors", model, self.card())
+            save_model(self.run.folder / f"{self.recipe.name}.safetensors", model, self.card(number, after))
             state = {"recipe": self.recipe.name, "images": len(self.dataset), "lengths": self.lengths, "stage": number,
                      "step": after, "objective": objective.state_dict(), "optimiser": optimiser.state_dict(),
                      "average": average.state_dict()}  # fmt: skip
@@ -269,10 +269,11 @@ class Trainer:
             self.detector.load_state_dict(state["detector"])
         return int(state["stage"]), int(state["step"]), state if state["step"] else None
 
-    def card(self) -> ModelCard:
-        """What the model's file says about itself."""
+    def card(self, number: int, after: int) -> ModelCard:
+        """What the model's file says about itself after `after` steps of stage `number`."""
         recipe = self.recipe
-        passes = sum(steps * stage.batch for steps, stage in zip(self.lengths, recipe.stages, strict=True))
+        done = (*self.lengths[:number], after)
+        passes = sum(steps * stage.batch for steps, stage in zip(done, recipe.stages, strict=False))
         measured = {"trained_with": {"images": len(self.dataset), "image_passes": passes, "seed": self.run.seed}}
         return ModelCard(
             recipe.name,
