@@ -15,6 +15,9 @@ from pathlib import Path
 from tasktp_ros.cli import options
 from tasktp_ros.errors import InputError
 
+LARGER = 1.5
+"""Letters on pictures that are shown beside each other."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp plot`."""
@@ -78,7 +81,7 @@ def _tokens(arguments: argparse.Namespace) -> None:
 
     from tasktp_ros.cli.detect import read_frame, read_image
     from tasktp_ros.evaluation.plots import plot_tokens
-    from tasktp_ros.runtime.drawing import draw_overlay
+    from tasktp_ros.runtime.drawing import draw_instances, draw_tokens
     from tasktp_ros.runtime.task_detector import TaskDetector
 
     image = read_image(arguments.source) if arguments.frame is None else read_frame(arguments.source, arguments.frame)
@@ -89,5 +92,5 @@ def _tokens(arguments: argparse.Namespace) -> None:
         detector.set_task(None if task == "all" else [name.strip() for name in task.split(",")])
         found = detector.detect(image)
         kept = f", {np.mean(found.kept):.0%} of tokens kept" if found.kept else ""
-        pictures.append((f"{task}{kept}", draw_overlay(image, found)))
+        pictures.append((f"{task}{kept}", draw_instances(draw_tokens(image, found), found, LARGER)))
     plot_tokens(pictures, arguments.output)
