@@ -41,6 +41,7 @@ TASK_SECONDS = 5.0  # until a goal is in force
 PICTURE_SECONDS = 4.0  # a part of a picture that is lost on the way is sent again only after seconds
 PICTURE_TRIES = 3
 PICTURE_FROM, PICTURE_LATEST = 0.2, 0.7  # of a task: a frame with something on it, or else any
+LEAST_SHOWN = 0.2  # what is wrong four times of five is not worth a picture
 SHOWN_SCORE = 0.35  # where a model does not say at which score its precision and recall balance
 UNTRAINED = "untrained"
 PAGE, NUMBERS = "index.html", "demo.json"
@@ -135,10 +136,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def shown_score(card: "ModelCard") -> float:
-    """The score above which detections are shown: where the model's precision and recall balance, 0 for random weights."""
+    """The score above which detections are shown: where precision and recall balance, at least 0.2; 0 for random weights."""
     if not card.trained:
         return 0.0
-    return float(card.measured.get("balance", {}).get("score", SHOWN_SCORE))
+    return max(LEAST_SHOWN, float(card.measured.get("balance", {}).get("score", SHOWN_SCORE)))
 
 
 def _source(text: str) -> Path:

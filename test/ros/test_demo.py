@@ -231,7 +231,12 @@ def test_the_page_says_what_a_score_means():
 
 @pytest.mark.parametrize(
     ("measured", "trained", "score"),
-    [({}, True, SHOWN_SCORE), ({"balance": {"score": 0.22}}, True, 0.22), ({"balance": {"score": 0.22}}, False, 0.0)],
+    [
+        ({}, True, SHOWN_SCORE),
+        ({"balance": {"score": 0.22}}, True, 0.22),
+        ({"balance": {"score": 0.04}}, True, 0.2),
+        ({"balance": {"score": 0.22}}, False, 0.0),
+    ],
 )
 def test_detections_are_shown_where_the_models_precision_and_recall_balance(measured, trained, score):
     assert shown_score(ModelCard("a", "nano", "dense", "coco", ("cup",), trained, measured=measured)) == score
