@@ -29,7 +29,8 @@ HEAD = """# Models
 Written by `tasktp card --page docs/models.md` from the models' files and the files in `results/` that are about these very weights.
 Each model says the same of itself in its file (`ModelCard.measured`).
 """
-EXTREMES = 6
+EXTREMES, TELLING = 6, 10
+"""Categories that are named as the best and the worst, and the objects from which on a precision tells something."""
 SHARE = "share of the image's tokens"
 
 
@@ -125,20 +126,22 @@ def _categories(report: dict[str, Any], kept: dict[str, Any] | None) -> str:
     known = [name for name in report["vocabulary"] if box["AP_of"][name] >= 0]
     order = sorted(known, key=lambda name: -box["AP50_of"][name])
     gates = kept["of"] if kept else {}
+    head = ["category", "objects", "box AP", "AP50", "mask AP", "precision at 0.5", "recall at 0.5"]
+    head += ["kept, in view", "of its own", "kept, not in view"] if gates else []
     rows = []
     for name in order:
-        of = half.get(name, {})
-        gate = gates.get(name, {})
-        rows.append([name, str(of.get("objects", "-")), _number(box["AP_of"][name]), _number(box["AP50_of"][name]),
-                     _number(scores["mask"]["AP_of"][name]), _number(of.get("precision", -1)), _number(of.get("recall", -1)),
-                     _percent(gate.get("kept_shown")), _percent(gate.get("own")), _percent(gate.get("kept_absent"))])  # fmt: skip
+        of, gate = half.get(name, {}), gates.get(name, {})
+        cells = [name, str(of.get("objects", "-")), _number(box["AP_of"][name]), _number(box["AP50_of"][name]),
+                 _number(scores["mask"]["AP_of"][name]), _number(of.get("precision", -1)), _number(of.get("recall", -1)),
+                 *(_percent(gate.get(key)) for key in ("kept_shown", "own", "kept_absent"))]  # fmt: skip
+        rows.append(cells[: len(head)])
+    telling = [name for name in order if half.get(name, {}).get("objects", 0) >= TELLING]
     best, worst = (
-        ", ".join(f"{name} {box['AP50_of'][name]:.0f}" for name in names)
-        for names in (order[:EXTREMES], order[::-1][:EXTREMES])
+        ", ".join(f"{name} {box['AP50_of'][name]:.0f}" for name in names) or "none"
+        for names in (telling[:EXTREMES], telling[::-1][:EXTREMES])
     )
-    text = f"### Per category\n\nBest by AP50: {best}. Worst: {worst}. Categories with few objects say little.\n"
-    return text + "\n" + _table("", ["category", "objects", "box AP", "AP50", "mask AP", "precision at 0.5", "recall at 0.5", "kept, in view",
-                                     "of its own", "kept, not in view"], rows, right=tuple(range(1, 10)))  # fmt: skip
+    text = f"### Per category\n\nOf categories with at least {TELLING} objects the best by AP50: {best}; the worst: {worst}.\n"
+    return text + "\n" + _table("", head, rows, right=tuple(range(1, len(head))))
 
 
 def _scores(card: ModelCard, report: dict[str, Any] | None) -> str:
