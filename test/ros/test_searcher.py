@@ -57,7 +57,7 @@ def test_without_a_scan_a_claim_is_enough_and_the_goal_is_ended(
     start(["-m", "tasktp_ros.nodes.perception"], "-p", "autostart:=true", "-p", f"model:={MODEL}")
     searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", f"target:={target}", *words)
     start(["-m", "tasktp_ros.nodes.player"], "-p", f"source:={Scan(root / 'scans' / 'scene0001_00').folder}",
-          "-p", "every:=90", "-p", "results:=search_steps", "-p", "results_type:=tasktp_ros/msg/SearchStatus")  # fmt: skip
+          "-p", "every:=90", "-p", "subscribers:=2", "-p", "results:=search_steps", "-p", "results_type:=tasktp_ros/msg/SearchStatus")  # fmt: skip
     result = results.next(60.0)
     assert result.located and result.finished and result.claimed and result.category == target and result.runs >= 1
     eventually(lambda: not searcher.running, "the searcher ends")
