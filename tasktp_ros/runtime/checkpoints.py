@@ -46,6 +46,7 @@ class ModelCard:
         stop_below: per gate the presence (probability) below which a frame is left under reach "frame"; chosen on validation
             images. () = leave only where a gate keeps nothing.
         measured: scores as measured, with what they were measured on.
+        source: where weights came from that were not trained here: file, sha256, licence, published scores and what was assumed.
         score_map: how the network's box scores become probabilities of being right; None = they are given as they are.
     """
 
@@ -60,6 +61,7 @@ class ModelCard:
     stop_below: tuple[float, ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
     score_map: ScoreMap | None = None
+    source: dict[str, Any] = field(default_factory=dict)
 
     def resize(self) -> InputSize:
         """The resize rule of this model."""

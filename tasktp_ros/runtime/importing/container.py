@@ -118,26 +118,21 @@ def _read_zip(path: Path, file: IO[bytes]) -> Checkpoint:
 
 
 def _read_legacy(path: Path, file: IO[bytes]) -> Checkpoint:
-    def load() -> Content:
-        return TensorUnpickler(file, readable(path)).load()
-
-    if load() != LEGACY_MAGIC:
+    """A row of pickles - a magic number, two descriptions, the content, the order of the storages - and then the storages."""
+    if TensorUnpickler(file, readable(path)).load() != LEGACY_MAGIC:
         raise ModelError(f"{readable(path)} is a pickle, but none of torch.save, so there are no weights to be read")
-    load()  # the version of the protocol
-    load()  # sizes of types on the machine that wrote it
-    content, keys = load(), load()
-    plans = {plan.storage.key: plan.storage for plan in _plans(content)}
+    for _ in ("version of the protocol", "sizes of types on the machine that wrote it"):
+        TensorUnpickler(file, readable(path)).load()
+    unpickler = TensorUnpickler(file, readable(path))
+    content = unpickler.load()
     places: dict[str, tuple[int, int]] = {}
-    for key in keys:
+    for key in TensorUnpickler(file, readable(path)).load():
+        dtype = unpickler.storages[str(key)].dtype
+        if dtype is None:
+            raise ModelError(f"{readable(path)} cannot be read: its storage {str(key)[:40]} has no type of numbers")
         (count,) = struct.unpack("<q", file.read(8))
-        known = plans.get(str(key))
-        if known is None or known.dtype is None:  # of nothing that is read; the size of its elements is unknown
-            if len(places) == len(plans):
-                break
-            raise ModelError(f"{readable(path)} is of a kind that is too old to be read: storage {key} has no type")
-        length = count * torch.empty((), dtype=known.dtype).element_size()
-        places[str(key)] = (file.tell(), length)
-        file.seek(length, 1)
+        places[str(key)] = (file.tell(), max(0, count) * torch.empty((), dtype=dtype).element_size())
+        file.seek(places[str(key)][1], 1)
 
     def read(key: str) -> bytes:
         start, length = places[key]
@@ -145,14 +140,6 @@ def _read_legacy(path: Path, file: IO[bytes]) -> Checkpoint:
         return file.read(length)
 
     return _checkpoint(path, content, read)
-
-
-def _plans(content: Content, depth: int = 0) -> Iterator[TensorPlan]:
-    if isinstance(content, TensorPlan):
-        yield content
-    elif depth < DEEPEST and isinstance(content, Mapping | list | tuple):
-        for part in content.values() if isinstance(content, Mapping) else content:
-            yield from _plans(part, depth + 1)
 
 
 def _checkpoint(path: Path, content: Content, read: Callable[[str], bytes]) -> Checkpoint:

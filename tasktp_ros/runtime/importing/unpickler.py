@@ -40,21 +40,23 @@ HARMLESS = frozenset(
     builtins.frozenset __builtin__.frozenset builtins.slice __builtin__.xrange builtins.range builtins.complex
     builtins.bytearray __builtin__.bytearray builtins.list __builtin__.list builtins.dict __builtin__.dict
     builtins.int __builtin__.int builtins.float __builtin__.float builtins.str __builtin__.str __builtin__.unicode
-    builtins.bool __builtin__.bool builtins.tuple __builtin__.tuple builtins.print builtins.len
+    builtins.bool __builtin__.bool builtins.tuple __builtin__.tuple
     _codecs.encode copyreg._reconstructor copy_reg._reconstructor copyreg.__newobj__
-    collections.OrderedDict collections.defaultdict collections.Counter collections.deque collections.ChainMap
+    collections.Counter collections.deque collections.ChainMap
     argparse.Namespace types.SimpleNamespace pathlib.Path pathlib.PosixPath pathlib.PurePosixPath pathlib.WindowsPath
     pathlib._local.PosixPath datetime.datetime datetime.date datetime.timedelta datetime.timezone decimal.Decimal
     enum.Enum fractions.Fraction uuid.UUID
     numpy.core.multiarray.scalar numpy._core.multiarray.scalar numpy.core.multiarray._reconstruct
     numpy._core.multiarray._reconstruct numpy.core.numeric._frombuffer numpy._core.numeric._frombuffer
-    numpy.ndarray numpy.dtype
+    numpy.ndarray numpy.dtype numpy.float64 numpy.float32 numpy.float16 numpy.int64 numpy.int32 numpy.int16 numpy.int8
+    numpy.uint8 numpy.bool_ numpy.str_ numpy.random._pickle.__randomstate_ctor numpy.random._pickle.__generator_ctor
+    numpy.random._pickle.__bit_generator_ctor
     torch.device torch.dtype torch._utils._rebuild_device_tensor_from_numpy torch._utils._rebuild_sparse_tensor
     torch._utils._rebuild_qtensor torch._tensor._rebuild_from_type_v2 torch.serialization._get_layout
     """.split()
 )
 """Names that are not classes of a library and still no reason to mistrust a file. `getattr` is how old pickles name methods."""
-STANDARD = frozenset(sys.stdlib_module_names) | {"__builtin__", "copy_reg", "__main__"}
+STANDARD = (frozenset(sys.stdlib_module_names) | {"__builtin__", "copy_reg"}) - {"typing"}
 
 
 class Inert:
@@ -118,16 +120,22 @@ class TensorUnpickler(pickle.Unpickler):
     Args:
         file: the pickle.
         path: what the file is called in messages.
+
+    Attributes:
+        storages: all that were named, also by what is not kept.
     """
 
     def __init__(self, file: IO[bytes], path: str) -> None:
         super().__init__(file, encoding="latin1")
         self._path = path
+        self.storages: dict[str, StorageReference] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         if full == "collections.OrderedDict":
             return _Ordered
+        if full == "collections.defaultdict":
+            return _without_default
         if full in REBUILDERS:
             return REBUILDERS[full]
         if name in ELEMENT_TYPES and module in ("torch", "torch.storage", "torch.cuda"):
@@ -147,7 +155,8 @@ class TensorUnpickler(pickle.Unpickler):
         _, kind, key, _place, count = pid[:5]
         if not isinstance(count, int) or not isinstance(key, str | int):
             raise pickle.UnpicklingError("a storage without key or length")
-        return StorageReference(str(key), kind if isinstance(kind, torch.dtype) else None, count)
+        found = StorageReference(str(key), kind if isinstance(kind, torch.dtype) else None, count)
+        return self.storages.setdefault(found.key, found)
 
 
 class _Ordered(dict):
@@ -159,9 +168,15 @@ class _Ordered(dict):
     def __setstate__(self, _state: Any) -> None: ...
 
 
+def _without_default(*_factory: Any) -> _Ordered:
+    return _Ordered()
+
+
 def _is_for_running(module: str, name: str) -> bool:
     """Whether something is more than a class of a library: a function, or anything of Python's own."""
-    if module.split(".")[0] in STANDARD and module != "__main__":
+    if module.split(".")[0] == "typing":
+        return False
+    if module.split(".")[0] in STANDARD:
         return True
     last = name.rpartition(".")[2].lstrip("_")
     return not (last[:1].isupper() or "." in name)
