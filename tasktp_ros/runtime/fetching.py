@@ -32,6 +32,7 @@ PATIENCE = 30.0
 """Seconds without a byte after which a server is given up."""
 LONGEST_PAGE = 1 << 20
 AGENT = "tasktp_ros"
+BOOK = "sha256.json"
 
 Progress = Callable[[int, int], None]
 """Told the bytes that are here and the bytes there will be, 0 where the server does not say."""
@@ -54,10 +55,14 @@ def fetch(model: PublicModel, progress: Progress) -> tuple[Path, Imported]:
         download(model.address, part, model.bytes, progress)
     except InputError as error:
         raise InputError(f"{error}; {by_hand(model, folder)}") from error
-    _check_hash(model, part, folder)
-    output = folder / f"{model.name}.safetensors"
-    imported = import_model(part, output, Wishes(name=model.name, file=_file_name(model), public=model))
-    part.unlink()
+    try:
+        digest = _checked_hash(model, part, folder)
+        output = folder / f"{model.name}.safetensors"
+        imported = import_model(part, output, Wishes(name=model.name, file=_file_name(model), public=model))
+    finally:
+        _forget(part)
+    with replacing(folder / BOOK) as beside:
+        beside.write_text(json.dumps(_remembered(folder) | {model.name: digest}, indent=1))
     return output, imported
 
 
@@ -97,7 +102,7 @@ def _download_once(address: str, part: Path, expected: int, progress: Progress) 
         if tag:
             request.add_header("If-Range", tag)
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.build_opener().open(request, timeout=PATIENCE) as answer:  # with the proxy of now
             if "text/html" in answer.headers.get("Content-Type", ""):
                 return _confirmation(answer.read(LONGEST_PAGE), answer.geturl())
             resumed = answer.status == 206
@@ -178,25 +183,30 @@ def _confirmation(page: bytes, address: str) -> str:
     return f"{target}?{urllib.parse.urlencode(form.fields)}"
 
 
-def _check_hash(model: PublicModel, part: Path, folder: Path) -> None:
-    """Compare with the published SHA-256, or the one of the first fetch, which is remembered.
+def _checked_hash(model: PublicModel, part: Path, folder: Path) -> str:
+    """The file's SHA-256, which must be the published one or that of the first fetch.
 
     Raises:
-        InputError: it is another file; it is removed.
+        InputError: it is another file.
     """
     digest = sha256_of(part)
-    book = folder / "sha256.json"
-    known = json.loads(book.read_text()) if book.is_file() else {}
-    wanted, whence = (
-        (model.sha256, "published") if model.sha256 else (known.get(model.name, ""), f"remembered in {readable(book)}")
-    )
+    wanted, whence = model.sha256, "published"
+    if not wanted:
+        wanted, whence = _remembered(folder).get(model.name, ""), f"remembered in {readable(folder / BOOK)}"
     if not digest.startswith(wanted):
-        _forget(part)
         raise InputError(
             f"what {model.address} sent has SHA-256 {digest}, and {wanted} is {whence}: it was thrown away"
         )
-    with replacing(book) as beside:
-        beside.write_text(json.dumps(known | {model.name: digest}, indent=1))
+    return digest
+
+
+def _remembered(folder: Path) -> dict[str, str]:
+    """SHA-256 by model, of what was fetched before."""
+    book = folder / BOOK
+    try:
+        return dict(json.loads(book.read_text())) if book.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{readable(book)} cannot be read: remove it to have hashes remembered anew") from error
 
 
 def _file_name(model: PublicModel) -> str:

@@ -65,7 +65,7 @@ def random_state(detector, seed=0):
             torch.randint(0, 9, tensor.shape, generator=random)
             if not tensor.is_floating_point()
             else torch.rand(tensor.shape, generator=random) * 0.2 + 0.1,
-        )  # fmt: skip
+        )
         for name, tensor in detector.state_dict().items()
     )
 

@@ -144,7 +144,7 @@ class TensorUnpickler(pickle.Unpickler):
             return getattr(torch, name)
         if full not in HARMLESS and _is_for_running(module, name):
             raise ModelError(
-                f"{self._path} is refused: it names {full[:80]}, which no checkpoint needs and which would run code when "
+                f"{self._path} is refused: it names {full.replace('__builtin__', 'builtins')[:80]}, which no checkpoint needs and which would run code when "
                 "loaded by other programs; get the file anew from who published it"
             )
         return type("Inert", (Inert,), {"__slots__": ()})
