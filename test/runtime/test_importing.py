@@ -216,14 +216,14 @@ def without(state, *names):
 
 def test_what_does_not_fit_is_named_and_nothing_is_written(tmp_path, out, capsys):
     state = state_of("deit_tiny", "dense")
-    state["neck.convs.0.conv.bias"] = torch.zeros(5)
+    state["neck.fpn_convs.0.conv.bias"] = torch.zeros(5)
     state["backbone.norm1.weight"][0] = float("nan")
     state["roi_head.third.weight"] = torch.zeros(2)
     path = mmcv_file(tmp_path / "file.pth", without(state, "backbone.up.bias", "backbone.norm2.num_batches_tracked"))
     assert main(["import", str(path), "--output", str(out)]) == 2
     told = capsys.readouterr().err
     for part in ("1 missing (backbone.up.bias)", "1 left over (roi_head.third.weight)", "1 not finite (backbone.norm1.weight)",
-                 "of the wrong shape (neck.convs.0.conv.bias [5], needed [16])", "nothing was written"):  # fmt: skip
+                 "of the wrong shape (neck.fpn_convs.0.conv.bias [5], needed [16])", "nothing was written"):  # fmt: skip
         assert part in told
     assert told.count("\n") == 1 and not out.exists()
     assert main(["import", str(path), "--output", str(out), "--partial"]) == 0
@@ -231,7 +231,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(tmp_path, out, capsys
     assert "missing: backbone.up.bias" in told and "untrained" in told
     detector, card = load_model(out)
     assert not card.trained and "backbone.up.bias" in card.source["partial"]
-    assert torch.equal(detector.state_dict()["neck.convs.1.conv.bias"], state["neck.convs.1.conv.bias"])
+    assert torch.equal(detector.state_dict()["neck.fpn_convs.1.conv.bias"], state["neck.fpn_convs.1.conv.bias"])
 
 
 @pytest.mark.parametrize(
