@@ -39,6 +39,7 @@ COMMANDS = {
     "import": "tasktp_ros.cli.import_model",
     "fetch": "tasktp_ros.cli.fetch",
     "models": "tasktp_ros.cli.models",
+    "export": "tasktp_ros.cli.export",
     "demo": "tasktp_ros.cli.demo",
 }
 

@@ -78,7 +78,10 @@ class DeformableAttention(nn.Module):
         """
         projected = self.value_proj(value)
         offsets, weights = self.read_points(query)
-        mixed = sample(projected, offsets, weights, query_shapes, value_shapes, cells)
+        if torch.jit.is_tracing() and cells is None:  # in operators that other runtimes have
+            mixed = sample_by_grid(projected, offsets, weights, query_shapes, value_shapes)
+        else:
+            mixed = sample(projected, offsets, weights, query_shapes, value_shapes, cells)
         return self.output_proj(mixed)
 
     def read_points(self, query: Tensor) -> tuple[Tensor, Tensor]:
