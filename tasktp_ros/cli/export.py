@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.vision.image import frame_for
 
     network, card = open_model(arguments.model)
-    frame = frame_for(*arguments.image, card.resize())
+    height, width = arguments.image
+    frame = frame_for(height, width, card.resize())
     exported = export_onnx(network, card, arguments.output, frame, arguments.capacity)
     if arguments.json:
         print(json.dumps({"output": str(arguments.output), **asdict(exported)}, indent=1))

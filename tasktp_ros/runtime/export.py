@@ -108,10 +108,11 @@ def export_onnx(network: Detector, card: ModelCard, path: Path, frame: ImageFram
             torch.onnx.export(features, (image, tasks[0]), str(beside), opset_version=OPERATORS, dynamo=False,
                               input_names=["image", "relevant"], output_names=names)  # fmt: skip
         _describe(beside, card, frame, features.capacity)
-        difference = _compare(beside, image, tasks, ours)
+        asked, difference = _compare(beside, image, tasks, ours)
     kept = [round(float(outputs[-1].float().mean()), 3) for outputs in ours if len(outputs) > len(LEVELS)]
     shapes = {name: list(output.shape) for name, output in zip(names, ours[0], strict=True)}
-    return Exported({"image": list(image.shape), "relevant": [len(card.vocabulary)]}, shapes, difference, kept)
+    inputs = {"image": list(image.shape), "relevant": [len(card.vocabulary)]}
+    return Exported({name: inputs[name] for name in asked}, shapes, difference, kept)
 
 
 def _describe(path: Path, card: ModelCard, frame: ImageFrame, capacity: int | None) -> None:
@@ -134,8 +135,10 @@ def _describe(path: Path, card: ModelCard, frame: ImageFrame, capacity: int | No
     onnx.save(program, path)
 
 
-def _compare(path: Path, image: Tensor, tasks: Sequence[Tensor], ours: Sequence[tuple[Tensor, ...]]) -> float:
-    """The largest difference, in standard deviations of a level.
+def _compare(
+    path: Path, image: Tensor, tasks: Sequence[Tensor], ours: Sequence[tuple[Tensor, ...]]
+) -> tuple[list[str], float]:
+    """The program's inputs, and the largest difference, in standard deviations of a level.
 
     Raises:
         ModelError: it is too large, or other tokens are kept.
@@ -143,7 +146,7 @@ def _compare(path: Path, image: Tensor, tasks: Sequence[Tensor], ours: Sequence[
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    inputs = {entry.name for entry in session.get_inputs()}
+    inputs = [entry.name for entry in session.get_inputs()]
     largest = 0.0
     for task, expected in zip(tasks, ours, strict=True):
         given = {"image": image.numpy(), "relevant": task.numpy()}
@@ -157,4 +160,4 @@ def _compare(path: Path, image: Tensor, tasks: Sequence[Tensor], ours: Sequence[
         raise ModelError(
             f"the exported program differs by {largest:.2g} standard deviations, more than {CLOSE}: it was not written"
         )
-    return largest
+    return inputs, largest

@@ -28,7 +28,9 @@ def find_model(model: str | Path) -> Path | None:
         return None
     path = Path(model)
     if path.suffix != ".safetensors" and (path.parent != Path() or path.suffix):
-        raise ModelError(f"model {str(model)!r} is neither a shipped name nor a .safetensors file")
+        raise ModelError(
+            f"model {str(model)!r} is neither a shipped name nor a .safetensors file; `tasktp import` makes one of other files"
+        )
     file = model_file(model)
     if file is None:
         raise ModelError(_not_here(str(model)))

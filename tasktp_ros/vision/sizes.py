@@ -9,6 +9,7 @@
 
 """Every published size, and ours, as one short factory each: all numbers of a network are visible here."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -144,18 +145,39 @@ GLOBAL = "_global"
 """After the name of a size with windows: the same weights with global attention in every block."""
 
 
+VARIED: dict[str, type[int] | type[float]] = {
+    "depth": int,
+    "pretrained_grid": int,
+    "deformable_heads": int,
+    "deformable_ratio": float,
+}
+"""What a network of a size may have otherwise, as in `vit_adapter_tiny[pretrained_grid=37]`: other people's weights do."""
+
+
 def size_config(size: str) -> DetectorConfig:
-    """Configuration of a size by name, or by the name of one with windows and `GLOBAL` after it.
+    """Configuration of a size by name; after it there may be what is otherwise (`VARIED`), and `GLOBAL` after one with windows.
 
     Raises:
         ValueError: unknown name.
     """
-    windowed = size.removesuffix(GLOBAL)
-    if windowed != size and windowed in SIZES and SIZES[windowed]().windows:
-        return replace(SIZES[windowed](), windows=False)
-    if size not in SIZES:
+    if size.endswith(GLOBAL) and (config := size_config(size.removesuffix(GLOBAL))).windows:
+        return replace(config, windows=False)
+    found = re.fullmatch(r"(\w+)(?:\[(.*)\])?", size)
+    if found is None or found[1] not in SIZES:
         raise ValueError(f"unknown size {size!r}; expected one of {', '.join(SIZES)}")
-    return SIZES[size]()
+    config = SIZES[found[1]]()
+    pairs = [pair.partition("=") for pair in found[2].split(",")] if found[2] else []
+    try:
+        return replace(config, **{name: VARIED[name](value) for name, _, value in pairs})
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"unknown size {size!r}; what may be otherwise is {', '.join(VARIED)}") from error
+
+
+def varied_size(size: str, wanted: DetectorConfig) -> str:
+    """The name of `size` with all of `VARIED` as wanted."""
+    own = size_config(size)
+    changes = [f"{name}={getattr(wanted, name):g}" for name in VARIED if getattr(wanted, name) != getattr(own, name)]
+    return f"{size}[{','.join(changes)}]" if changes else size
 
 
 def __getattr__(name: str) -> Any:

@@ -26,23 +26,20 @@ FILES = {
     "dense_1x3x224x320": ("deit_tiny", "dense", "dense"),
     "svit_1x3x224x320": ("deit_tiny", "svit", "svit"),
     "vitadapter_windows_1x3x224x320": ("vit_adapter_tiny", "dense", "vitadapter_windows"),
-    "vitadapter_pos37_1x3x224x320": ("vit_adapter_dinov2_small", "dense", "vitadapter_pos37"),
-    "vitadapter_ratio_1x3x224x320": ("vit_adapter_base", "dense", "vitadapter_ratio"),
+    "vitadapter_pos37_1x3x224x320": ("vit_adapter_tiny[pretrained_grid=37]", "dense", "vitadapter_pos37"),
+    "vitadapter_ratio_1x3x224x320": (
+        "vit_adapter_tiny[deformable_heads=12,deformable_ratio=0.5]",
+        "dense",
+        "vitadapter_ratio",
+    ),
 }
-NARROW = {"pyramid_channels": 8, "regions": RoIConfig(box_hidden=8)}
 
 
 @pytest.fixture(autouse=True)
 def small_heads(monkeypatch):
-    """The recorded backbones have the tiny width in every variant; the heads are of no matter here."""
-    tiny, released = replace(sizes.deit_tiny(), **NARROW), replace(sizes.vit_adapter_tiny(), **NARROW)
-    variants = {
-        "deit_tiny": tiny,
-        "vit_adapter_tiny": released,
-        "vit_adapter_dinov2_small": replace(released, pretrained_grid=37),
-        "vit_adapter_base": replace(released, deformable_heads=12, deformable_ratio=0.5),
-    }
-    for name, config in variants.items():
+    """The heads are of no matter here."""
+    for name in ("deit_tiny", "vit_adapter_tiny"):
+        config = replace(sizes.SIZES[name](), pyramid_channels=8, regions=RoIConfig(box_hidden=8))
         monkeypatch.setitem(sizes.SIZES, name, lambda config=config: config)
 
 

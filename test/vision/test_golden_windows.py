@@ -91,6 +91,15 @@ def test_windows_against_a_loop_over_windows(height, width):
             torch.testing.assert_close(found[:, top : top + 14, left : left + 14], expected, atol=1e-6, rtol=1e-5)
 
 
+def test_names_of_networks_that_are_otherwise():
+    config = sizes.size_config("vit_adapter_tiny[pretrained_grid=37,deformable_ratio=0.5]_global")
+    assert (config.pretrained_grid, config.deformable_ratio, config.windows, config.dim) == (37, 0.5, False, 192)
+    assert sizes.varied_size("vit_adapter_tiny", sizes.vit_adapter_tiny()) == "vit_adapter_tiny"
+    for name in ("deit_tiny_global", "huge[depth=4]", "deit_tiny[dim=4]", "deit_tiny[depth]", "deit_tiny[depth=x]", ""):
+        with pytest.raises(ValueError, match="unknown size"):
+            sizes.size_config(name)
+
+
 def test_gates_on_windows_are_refused_in_a_sentence_that_names_the_way_out():
     with pytest.raises(ValueError, match="attend within windows; vit_adapter_tiny_global is the same weights"):
         build_detector("vit_adapter_tiny", "tasktp", 3)

@@ -172,6 +172,10 @@ def _family(
         raise ModelError(
             f"{readable(path)} is not {public.name}: expected {public.size} {public.method}, found {family.told}"
         )
+    if family.method == "svit":
+        report.assumed.append(
+            "gates decide without noise; the published code draws noise at test time, too, and was measured with it"
+        )
     if wishes.global_attention:
         family = without_windows(family)
         report.assumed.append(

@@ -11,12 +11,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from tasktp_ros.errors import ModelError
-from tasktp_ros.vision.sizes import GLOBAL, SIZES, DetectorConfig, size_config
+from tasktp_ros.vision.adapter import INTERACTIONS
+from tasktp_ros.vision.sizes import GLOBAL, SIZES, size_config, varied_size
 
 POINTS_AND_LEVELS = 12
 """An injector's deformable attention reads four points of three levels per head."""
@@ -70,18 +71,10 @@ def recognise(tensors: Mapping[str, Tensor]) -> Family:
         kinds = ", ".join(sorted({name.split(".")[0] for name in tensors}))
         raise ModelError(f"these weights have no Mask R-CNN head (roi_head.bbox_head.fc_cls); found {kinds}")
     method = _method(tensors)
-    seen = _seen(tensors)
-    sizes = [size for size in SIZES if _looks(size_config(size), method) == seen]
-    if not sizes:
-        dim, depth, scaled, grid, heads, width, _ = seen
-        raise ModelError(
-            f"no network of this size is known: {dim} channels, {depth} blocks{', layer scale' if scaled else ''}, a position "
-            f"grid of {grid} x {grid}, {heads} deformable heads and values of {width}; known are {', '.join(SIZES)}"
-        )
-    config = size_config(sizes[0])
-    windows = ", windows of 14, layer scale" if config.windows else ", global attention"
+    size = _size_of_detector(tensors, method)
+    windows = ", windows of 14, layer scale" if size_config(size).windows else ", global attention"
     classes = len(tensors["roi_head.bbox_head.fc_cls.bias"]) - 1
-    return Family(sizes[0], method, classes, f"a {method} detector of size {sizes[0]}{windows}, {classes} categories")
+    return Family(size, method, classes, f"a {method} detector of size {size}{windows}, {classes} categories")
 
 
 def without_windows(family: Family) -> Family:
@@ -101,28 +94,25 @@ def _method(tensors: Mapping[str, Tensor]) -> str:
     return next((method for prefix, method in gates.items() if any(n.startswith(prefix) for n in tensors)), "dense")
 
 
-def _seen(tensors: Mapping[str, Tensor]) -> tuple[object, ...]:
+def _size_of_detector(tensors: Mapping[str, Tensor], method: str) -> str:
+    """The published size of these shapes, or the one of this width with what is otherwise."""
     injector = "backbone.interactions.0.injector.attn."
-    shape = tensors["backbone.patch_embed.proj.weight"].shape
+    dim = tensors["backbone.patch_embed.proj.weight"].shape[0]
+    scaled = "backbone.blocks.0.gamma1" in tensors
+    depth, grid = _depth(tensors, "backbone.blocks."), _grid(tensors.get("backbone.pos_embed"))
     heads = len(tensors.get(f"{injector}attention_weights.bias", ())) // POINTS_AND_LEVELS
     width = len(tensors.get(f"{injector}value_proj.bias", ()))
+    as_wide = [s for s in SIZES if (c := size_config(s)).deformable_heads and (c.dim, c.layer_scale) == (dim, scaled)]
     encoder = any(".TransformerEncoderLayer." in name for name in tensors)
-    return (
-        shape[0],
-        _depth(tensors, "backbone.blocks."),
-        "backbone.blocks.0.gamma1" in tensors,
-        _grid(tensors.get("backbone.pos_embed")),
-        heads,
-        width,
-        encoder,
-    )
-
-
-def _looks(config: DetectorConfig, method: str) -> tuple[object, ...]:
-    """What weights of this size look like, in the terms of :func:`_seen`."""
-    width = int(config.dim * config.deformable_ratio)
-    heads = config.deformable_heads
-    return config.dim, config.depth, config.layer_scale, config.pretrained_grid, heads, width, method == "svit"
+    if not as_wide or depth % INTERACTIONS or not (depth and grid and heads and width) or encoder != (method == "svit"):
+        raise ModelError(
+            f"no network of this size is known: {dim} channels, {depth} blocks{', layer scale' if scaled else ''}, a position "
+            f"grid of {grid} x {grid}, {heads} deformable heads and values of {width}; known are {', '.join(SIZES)}"
+        )
+    seen = {"depth": depth, "pretrained_grid": grid, "deformable_heads": heads, "deformable_ratio": width / dim}
+    return min(
+        (varied_size(size, replace(size_config(size), **seen)) for size in as_wide), key=len
+    )  # the fewest changes
 
 
 def _size_of_transformer(tensors: Mapping[str, Tensor]) -> str:

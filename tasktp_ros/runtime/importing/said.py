@@ -60,6 +60,8 @@ def what_is_said(meta: Mapping[str, Any]) -> Said:
     normalise = next((step for step in _steps(tested) if step.get("type") == "Normalize"), None)
     if normalise is None:
         normalise = next((part for part in _steps(tree.get("model")) if "bgr_to_rgb" in part and "mean" in part), {})
+    if not normalise and tested is None and isinstance(tree.get("img_norm_cfg"), dict):
+        normalise = tree["img_norm_cfg"]
     backbone = next((part for part in _steps(tree.get("model")) if "embed_dim" in part), {})
     windows = backbone.get("window_attn")
     depth = backbone.get("depth", 12)

@@ -15,6 +15,7 @@ use is to be run is refused all the same, by the name of that: somebody has tamp
 
 import pickle
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any, TypeAlias
 
@@ -134,10 +135,8 @@ class TensorUnpickler(pickle.Unpickler):
         full = f"{module}.{name}"
         if full == "collections.OrderedDict":
             return _Ordered
-        if full == "collections.defaultdict":
-            return _without_default
         if full in REBUILDERS:
-            return REBUILDERS[full]
+            return _throwaway(REBUILDERS[full])
         if name in ELEMENT_TYPES and module in ("torch", "torch.storage", "torch.cuda"):
             return ELEMENT_TYPES[name]
         if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
@@ -166,6 +165,11 @@ class _Ordered(dict):
         super().__init__(items)
 
     def __setstate__(self, _state: Any) -> None: ...
+
+
+def _throwaway(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Another function that does the same: a pickle may set attributes of what it is given."""
+    return lambda *arguments: function(*arguments)
 
 
 def _without_default(*_factory: Any) -> _Ordered:
@@ -218,4 +222,5 @@ REBUILDERS: dict[str, Any] = {
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch.Size": _size,
+    "collections.defaultdict": _without_default,
 }
