@@ -168,9 +168,10 @@ def size_config(size: str) -> DetectorConfig:
     config = SIZES[found[1]]()
     pairs = [pair.partition("=") for pair in found[2].split(",")] if found[2] else []
     try:
-        return replace(config, **{name: VARIED[name](value) for name, _, value in pairs})
+        changes: dict[str, Any] = {name: VARIED[name](value) for name, _, value in pairs}
     except (KeyError, ValueError) as error:
         raise ValueError(f"unknown size {size!r}; what may be otherwise is {', '.join(VARIED)}") from error
+    return replace(config, **changes)
 
 
 def varied_size(size: str, wanted: DetectorConfig) -> str:

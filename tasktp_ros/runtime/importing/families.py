@@ -12,6 +12,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -109,10 +110,14 @@ def _size_of_detector(tensors: Mapping[str, Tensor], method: str) -> str:
             f"no network of this size is known: {dim} channels, {depth} blocks{', layer scale' if scaled else ''}, a position "
             f"grid of {grid} x {grid}, {heads} deformable heads and values of {width}; known are {', '.join(SIZES)}"
         )
-    seen = {"depth": depth, "pretrained_grid": grid, "deformable_heads": heads, "deformable_ratio": width / dim}
-    return min(
-        (varied_size(size, replace(size_config(size), **seen)) for size in as_wide), key=len
-    )  # the fewest changes
+    seen: dict[str, Any] = {
+        "depth": depth,
+        "pretrained_grid": grid,
+        "deformable_heads": heads,
+        "deformable_ratio": width / dim,
+    }
+    names = [varied_size(size, replace(size_config(size), **seen)) for size in as_wide]
+    return min(names, key=lambda name: ("[" in name, len(name)))  # the fewest changes
 
 
 def _size_of_transformer(tensors: Mapping[str, Tensor]) -> str:
