@@ -147,6 +147,7 @@ def test_from_the_first_line_to_the_last(server, tmp_path, monkeypatch):
     dense, _ = load_model(tmp_path / "cache" / "tasktp_ros" / "models" / "svit-dense-tiny.safetensors")
     gated, card = load_model(clone / "runs" / "coco-tiny-gates" / "coco-tiny-gates.safetensors")
     trained = gated.state_dict()
+    assert card.source["licence"] == "Apache-2.0" and card.source["started_from"] == "svit-dense-tiny"
     assert card.method == "tasktp" and any("selectors" in name for name in trained)
     for name, tensor in dense.state_dict().items():
         assert (trained[name] - tensor).abs().max() < 1e-3, f"gates alone were trained, but {name} changed"

@@ -105,6 +105,16 @@ def load_model(path: str | Path) -> tuple[Detector, ModelCard]:
     return _assemble(path, card, tensors), card
 
 
+def read_card(path: str | Path) -> ModelCard:
+    """What a model file says about itself, without its weights; ModelError as :func:`load_model`."""
+    path = Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _read_card(path, file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"model file {path} is not a whole safetensors file: {error}") from error
+
+
 def _read_card(path: Path, metadata: dict[str, str]) -> ModelCard:
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "none")

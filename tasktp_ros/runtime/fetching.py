@@ -21,7 +21,7 @@ from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, Any
 
-from tasktp_ros.errors import InputError
+from tasktp_ros.errors import InputError, TaskTPError
 from tasktp_ros.files import check_folder, readable, replacing
 from tasktp_ros.runtime.importing.convert import Imported, Wishes, import_model, sha256_of
 from tasktp_ros.runtime.public_models import PublicModel
@@ -59,8 +59,10 @@ def fetch(model: PublicModel, progress: Progress) -> tuple[Path, Imported]:
         digest = _checked_hash(model, part, folder)
         output = folder / f"{model.name}.safetensors"
         imported = import_model(part, output, Wishes(name=model.name, file=_file_name(model), public=model))
-    finally:
-        _forget(part)
+    except TaskTPError:
+        _forget(part)  # it is not what it should be; after an interruption or a full disk it stays
+        raise
+    _forget(part)
     with replacing(folder / BOOK) as beside:
         beside.write_text(json.dumps(_remembered(folder) | {model.name: digest}, indent=1))
     return output, imported

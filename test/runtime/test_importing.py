@@ -16,6 +16,7 @@ import pickle
 import zipfile
 from collections import defaultdict
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -53,8 +54,14 @@ def out(tmp_path):
     return tmp_path / "out.safetensors"
 
 
-def state_of(size, method, classes=80, seed=0):
-    return random_state(build_detector(size, method, classes), seed)
+@cache
+def made(size, method, classes):
+    return random_state(build_detector(size, method, classes))
+
+
+def state_of(size, method, classes=80):
+    """Weights that a test may change."""
+    return {name: tensor.clone() for name, tensor in made(size, method, classes).items()}
 
 
 def same(path, state, dtype=torch.float32):
