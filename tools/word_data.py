@@ -62,7 +62,9 @@ def synsets(wordnet: Path) -> Iterator[tuple[str, int, list[str], list[str]]]:
         count = int(fields[3], 16)
         lemmas = [fields[4 + 2 * i].casefold() for i in range(count)]
         pointers = fields[5 + 2 * count :]
-        above = [p for kind, p in zip(pointers[::4], pointers[1::4], strict=False) if kind in ("@", "@i")]
+        if "@i" in pointers:  # one of a kind: a person, a town
+            continue
+        above = [p for kind, p in zip(pointers[::4], pointers[1::4], strict=False) if kind == "@"]
         yield fields[0], int(fields[1]), lemmas, above
 
 
@@ -89,7 +91,7 @@ def nouns(wordnet: Path) -> Iterator[str]:
 
 
 def words(wordnet: Path) -> Iterator[str]:
-    """All single words; after a space `v` for those that are more often verbs than nouns."""
+    """All single words; after a space `v` for more often verbs than nouns, `b` for verbs as well."""
     yield f"# {NOTICES['WordNet']}"
     counts: dict[str, dict[str, int]] = {}
     for line in (wordnet / "cntlist.rev").read_text(encoding="ascii").splitlines():
@@ -97,14 +99,14 @@ def words(wordnet: Path) -> Iterator[str]:
         lemma, kind = key.split("%")
         by_kind = counts.setdefault(lemma, {})
         by_kind[kind[0]] = by_kind.get(kind[0], 0) + int(count)
-    found: set[str] = set()
+    kinds: dict[str, set[str]] = {}
     for kind in ("noun", "verb", "adj", "adv"):
         for line in (wordnet / f"index.{kind}").read_text(encoding="ascii").splitlines():
             if not line.startswith("  "):
-                found.add(line.split()[0].casefold())
-    for lemma in sorted(word for word in found if re.fullmatch(r"[a-z]+", word)):
-        verb = counts.get(lemma, {}).get("2", 0) > counts.get(lemma, {}).get("1", 0)
-        yield lemma + (" v" if verb else "")
+                kinds.setdefault(line.split()[0].casefold(), set()).add(kind)
+    for lemma in sorted(word for word in kinds if re.fullmatch(r"[a-z]+", word)):
+        mostly = counts.get(lemma, {}).get("2", 0) > counts.get(lemma, {}).get("1", 0)
+        yield lemma + (" v" if mostly else " b" if "verb" in kinds[lemma] else "")
     for line in (wordnet / "noun.exc").read_text(encoding="ascii").splitlines():
         plural, *singular = line.split()
         if re.fullmatch(r"[a-z]+", plural + singular[0]):

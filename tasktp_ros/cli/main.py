@@ -36,6 +36,7 @@ COMMANDS = {
     "bench": "tasktp_ros.cli.bench",
     "latency": "tasktp_ros.cli.latency",
     "convert": "tasktp_ros.cli.convert",
+    "goal": "tasktp_ros.cli.goal",
     "demo": "tasktp_ros.cli.demo",
 }
 

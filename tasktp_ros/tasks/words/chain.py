@@ -122,6 +122,8 @@ class Chain:
             if (resolver.slow or resolver.name == "activity") and _complete(self, reading, matches):
                 continue
             for match in resolver.resolve(reading, self._open(reading, matches)):
+                if match in matches:
+                    continue
                 inner = [old for old in matches if _within(old.span, match.span) and old.span != match.span]
                 if resolver.name in ("rule", "wordnet"):
                     matches = [old for old in matches if old not in inner]

@@ -54,5 +54,5 @@ def may_be_a_thing(reading: Reading, index: int) -> bool:
     senses = any(nouns.senses(base) for base in forms(word.text) | {nouns.singulars.get(word.text, word.text)})
     if not senses:
         return not is_known(word.text) or (word.named and index + 1 == len(reading.words))
-    verb = word.text in nouns.verbs
-    return word.named or not (word.begins or verb)
+    mostly_a_verb = nouns.verbs.get(word.text)
+    return word.named or not (mostly_a_verb or (word.begins and mostly_a_verb is not None))

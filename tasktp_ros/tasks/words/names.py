@@ -85,7 +85,8 @@ class RuleResolver:
         for span, phrase in _phrases(self._rules, reading, open_words):
             if phrase.task:
                 categories = None if phrase.categories is None else dict.fromkeys(phrase.categories, RULE)
-                found.append(Match(span, categories, f"the task {phrase.task}", self.name))
+                match = Match(span, categories, f"the task {phrase.task}", self.name)
+                found += [match] if match not in found else []
         only_places = [match for match in found if all(word.place for word in reading.words[slice(*match.span)])]
         rest = [match for match in found if match not in only_places]
         somewhere_else = any(not reading.words[i].place for i in range(len(reading.words)) if i not in open_words)

@@ -26,7 +26,7 @@ class Nouns:
     Args:
         above: for each synset the numbers of the synsets that it is a kind of; read when they are asked for, as are senses.
         senses: word (with _ for spaces) -> "sense:synset ...", senses counted from 1 over all that WordNet has.
-        verbs: words that are more often verbs than nouns.
+        verbs: words that are verbs as well -> whether they are so more often than nouns.
         words: all single words there are, as they stand in a dictionary.
         singulars: irregular plural -> singular.
         meant: category name -> what it means, as lemma.n.sense.
@@ -36,7 +36,7 @@ class Nouns:
         self,
         above: Sequence[str],
         senses: Mapping[str, str],
-        verbs: Set[str],
+        verbs: Mapping[str, bool],
         words: Set[str],
         singulars: dict[str, str],
         meant: dict[str, tuple[str, ...]],
@@ -62,10 +62,9 @@ class Nouns:
             if not line.startswith("#"):
                 name, *names = line.split("\t")
                 meant[name] = tuple(names)
-        verbs = frozenset(word for word, rest in more.items() if rest == "v")
-        return cls(
-            above, senses, verbs, words.keys(), {word: rest for word, rest in more.items() if rest != "v"}, meant
-        )
+        verbs = {word: rest == "v" for word, rest in more.items() if len(rest) == 1}
+        singulars = {word: rest for word, rest in more.items() if len(rest) > 1}
+        return cls(above, senses, verbs, words.keys(), singulars, meant)
 
     def senses(self, lemma: str) -> tuple[int, ...]:
         """Tangible synsets of a word or of several joined by _, the most usual first; empty for none."""
