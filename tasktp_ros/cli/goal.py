@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasktp_ros.cli import options
-from tasktp_ros.errors import InputError, TaskError
+from tasktp_ros.errors import InputError
 
 if TYPE_CHECKING:
     from tasktp_ros.tasks.words.answer import Understanding
@@ -79,11 +79,9 @@ def _chain(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> "Chain
 
 
 def _resolve(chain: "Chain", text: str) -> Said:
-    """What all resolvers say; where a slow one fails, what the quick ones say, and why it failed."""
-    try:
-        return Said(chain.understand(text, slow=True), "")
-    except TaskError as error:
-        return Said(chain.understand(text), str(error))
+    """What all resolvers say, and what went wrong with the slow ones."""
+    answers = list(chain.steps("", text))
+    return Said(answers[-1][0], "; ".join(problem for _, problem in answers if problem))
 
 
 def _print(said: Said, as_json: bool) -> None:

@@ -9,7 +9,7 @@
 
 """Resolvers one after the other: each answers the words it knows, and passes the others on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -45,19 +45,36 @@ class Chain:
         return any(resolver.slow for resolver in self.resolvers)
 
     def understand(self, text: str, slow: bool = False) -> Understanding:
-        """Say what a sentence asks for; with `slow` also by resolvers that take their time. Never fails for want of sense."""
+        """Say what a sentence asks for; with `slow` also by resolvers that take their time, whose TaskError it raises."""
         if not slow:
             return self._understand(text)
         quick = self._understand(text)
         return quick if quick.complete or not self.has_slow else self._ask(read(text), self.resolvers)
 
+    def steps(self, goal_id: str, text: str) -> Iterator[tuple[Understanding, str]]:
+        """What is known at once, and then after each slow resolver that had to be asked, with what it complained of."""
+        said, asked = self.explain(goal_id, text), [resolver for resolver in self.resolvers if not resolver.slow]
+        yield said, ""
+        for resolver in self.resolvers:
+            if not resolver.slow or said.complete or not text.strip():
+                continue
+            try:
+                newer = self._ask(read(text), [*asked, resolver])
+            except TaskError as error:
+                yield said, str(error)
+                continue
+            asked.append(resolver)
+            said = newer if newer.found else said
+            yield said, ""
+
     def _understand_fast(self, text: str) -> Understanding:
         return self._ask(read(text), [resolver for resolver in self.resolvers if not resolver.slow])
 
-    def explain(self, goal_id: str, text: str, slow: bool = False) -> Understanding:
-        """What the text of a goal asks for, or else its id read as words."""
-        said = self.understand(text, slow)
-        return said if said.found or not goal_id else _first_found(self.understand(goal_id.replace("_", " ")), said)
+    def explain(self, goal_id: str, text: str) -> Understanding:
+        """What the text of a goal asks for, or else its id read as words; asks no slow resolver."""
+        said = self.understand(text)
+        by_id = self.understand(goal_id.replace("_", " ")) if goal_id and not said.found else said
+        return by_id if by_id.found else said
 
     def resolve(self, goal_id: str, text: str, categories: Sequence[str]) -> tuple[str, ...] | None:
         """Return the categories of one goal in vocabulary order, None for the whole vocabulary; asks no slow resolver.
@@ -171,10 +188,6 @@ def _covers_all(matches: Sequence[Match], words: int) -> bool:
 
 def _within(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
     return outer[0] <= inner[0] and inner[1] <= outer[1]
-
-
-def _first_found(first: Understanding, second: Understanding) -> Understanding:
-    return first if first.found else second
 
 
 def _shortened(text: str) -> str:
