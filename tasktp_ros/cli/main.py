@@ -37,6 +37,7 @@ COMMANDS = {
     "latency": "tasktp_ros.cli.latency",
     "convert": "tasktp_ros.cli.convert",
     "goal": "tasktp_ros.cli.goal",
+    "plan": "tasktp_ros.cli.plan",
     "demo": "tasktp_ros.cli.demo",
 }
 

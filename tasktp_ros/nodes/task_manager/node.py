@@ -41,7 +41,7 @@ from tasktp_ros.tasks.words.steps import plan_of
 
 EXPIRY_PERIOD = 0.1
 UNCONFIGURED_ONLY = (
-    *("rules_file", "vocabulary", "state_file", "plans_file"),
+    *("rules_file", "vocabulary", "state_file", "plans_file", "plan"),
     *("encoder", "llm_url", "llm_model", "llm_seconds"),
 )
 
@@ -56,6 +56,7 @@ class TaskManagerNode(ManagedNode):
         self._asker: Asker | None = None
         self._plans: PlanRunner | None = None
         self._known_plans: dict[str, Plan] = {}
+        self._first_plan: Plan | None = None
         self._kept: KeptGoals | None = None
         self._kept_at = 0.0
         self._unkept = False
@@ -117,6 +118,7 @@ class TaskManagerNode(ManagedNode):
         self._chain = self._build_chain(rules)
         plans = self.get_parameter("plans_file").value
         self._known_plans = read_plans(plans, categories) if plans else {}
+        self._first_plan = self._known_plan(plan) if (plan := self.get_parameter("plan").value) else None
         self._book = GoalBook(self._chain, clock=lambda: node_time(self))
         self._plans = PlanRunner(self, self._book, self._book_changed)
         self._bring_back(self._book)
@@ -138,6 +140,8 @@ class TaskManagerNode(ManagedNode):
         self._publish_changes()
         if self._plans is not None:
             self._plans.activate()
+            if self._first_plan is not None and not self._plans.running:
+                self._plans.start(self._first_plan)
         self._plan_orders = self.create_subscription(TaskPlan, "task_plan", self._receive_plan, qos.GOALS)
         self._goals = self.create_subscription(TaskGoal, "task_goal", self._receive, qos.GOALS)
         self._expiry_timer = self.create_timer(EXPIRY_PERIOD, self._expire, clock=self.steady_clock)
@@ -314,18 +318,18 @@ class TaskManagerNode(ManagedNode):
 
     def _plan(self, message: TaskPlan, chain: Chain) -> Plan:
         if not message.steps:
-            known = self._known_plans.get(message.id)
-            if known is None:
-                listed = ", ".join(self._known_plans) or "none"
-                raise TaskError(
-                    f"plan {message.id[:80]!r} has no steps, and the file of plans has none of this name: {listed}"
-                )
-            return replace(known, priority=message.priority)
+            return replace(self._known_plan(message.id), priority=message.priority)
         steps = []
         for step in message.steps[: MOST_STEPS + 1]:
             names = chain.resolve(step.name, step.text, step.categories)
             steps.append(make_step(step.name, names, list(step.ends), chain.vocabulary))
         return make_plan(message.id, steps, message.priority)
+
+    def _known_plan(self, name: str) -> Plan:
+        if name not in self._known_plans:
+            listed = ", ".join(self._known_plans) or "none"
+            raise TaskError(f"plan {name[:80]!r} has no steps, and the file of plans has none of this name: {listed}")
+        return self._known_plans[name]
 
     def _expire(self) -> None:
         if self._book is None:
