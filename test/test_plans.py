@@ -153,7 +153,7 @@ def test_a_broken_file_of_plans_is_one_sentence(tmp_path: Path, content: str, se
 
 
 def test_a_sentence_of_several_steps_is_a_plan() -> None:
-    chain = build_chain(shipped_rules(COCO), encoder="")
+    chain = build_chain(shipped_rules(COCO), encoder="none")
     plan = plan_of(
         "g", "First get the cup from the kitchen, then put it on the table; and after that go to the sink.", chain
     )

@@ -26,7 +26,7 @@ from tasktp_ros.tasks.words.reading import read
 
 @pytest.fixture(scope="module")
 def chain() -> Chain:
-    return build_chain(shipped_rules(COCO), encoder="")
+    return build_chain(shipped_rules(COCO), encoder="none")
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_held_out_activities_are_not_in_the_table() -> None:
 
 
 def test_other_vocabularies_get_only_their_own_names() -> None:
-    chain = build_chain(shipped_rules(ROOMS), encoder="")
+    chain = build_chain(shipped_rules(ROOMS), encoder="none")
     for sentence in ("set the table", "bring fruit and the sofa", "find furniture", "clearing table after breakfast"):
         try:
             found = chain.resolve("g", sentence, [])
         except TaskError:
             continue
         assert set(found or ()) <= set(ROOMS)
-    own = build_chain(GoalRules({"look": {"categories": "all"}}, ["forklift", "pallet jack"]), encoder="")
+    own = build_chain(GoalRules({"look": {"categories": "all"}}, ["forklift", "pallet jack"]), encoder="none")
     assert own.resolve("g", "where are the pallet jacks", []) == ("pallet jack",)
 
 

@@ -124,7 +124,7 @@ def test_an_address_that_cannot_be_is_refused(url: str) -> None:
 def test_the_chain_asks_it_only_for_what_the_others_leave_open() -> None:
     rules = shipped_rules(COCO)
     with server(lambda request: chat(ANSWER)) as (url, requests):
-        chain = build_chain(rules, encoder="", llm=url)
+        chain = build_chain(rules, encoder="none", llm=url)
         assert chain.understand("bring a cup", slow=True).resolver == "name"
         assert not requests
         assert not chain.understand(TEXT).found, "not asked without being told to"

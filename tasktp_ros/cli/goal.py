@@ -74,8 +74,7 @@ def _chain(arguments: argparse.Namespace, vocabulary: tuple[str, ...]) -> "Chain
     from tasktp_ros.tasks.words.build import build_chain, shipped_rules
 
     rules = GoalRules.from_yaml(arguments.rules, vocabulary) if arguments.rules else shipped_rules(vocabulary)
-    encoder = "" if arguments.encoder == "none" else arguments.encoder
-    return build_chain(rules, encoder, arguments.llm, arguments.llm_model, arguments.llm_seconds)
+    return build_chain(rules, arguments.encoder, arguments.llm, arguments.llm_model, arguments.llm_seconds)
 
 
 def _resolve(chain: "Chain", text: str) -> Said:

@@ -43,7 +43,7 @@ def manage(robot: Robot, start: Start, state: Path) -> Callable[..., NodeProcess
             "autostart": True,
             "diagnostics_period": 0.1,
             "state_file": state,
-            "encoder": "",
+            "encoder": "none",
         }
         process = start(["-m", "tasktp_ros.nodes.task_manager"], **{**common, **parameters})
         process.says("revision 1")
@@ -139,7 +139,7 @@ def test_a_plan_goes_on_by_what_happens_and_tells_its_history(
     done = robot.call(FinishStep, "/task_manager/finish_step", FinishStep.Request())
     assert done.success and "'rest' of plan 'p'" in done.message
     looks_for(task)
-    last = reports.until(lambda message: message.plans[0].outcome == "done", "the plan is done")
+    last = reports.until(lambda message: [plan.outcome for plan in message.plans] == ["done"], "the plan is done")
     (report,) = last.plans
     assert [step.reason for step in report.steps] == ["located cup", "/mission says data = DONE", "called"]
     assert all(step.state == TaskStep.DONE for step in report.steps)

@@ -25,25 +25,19 @@ from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.clock import node_time
 from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
 from tasktp_ros.nodes.lifecycle import ManagedNode
-from tasktp_ros.nodes.parameters import declare
 from tasktp_ros.nodes.task_manager.asker import Answer, Asker, Question
 from tasktp_ros.nodes.task_manager.kept_goals import KeptGoals, usual_file
+from tasktp_ros.nodes.task_manager.parameters import UNCONFIGURED_ONLY, declare_parameters
 from tasktp_ros.nodes.task_manager.plan_runner import PlanRunner
-from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
 from tasktp_ros.runtime.vocabularies import find_vocabulary
 from tasktp_ros.tasks.goals import ActiveTask, Goal, GoalBook
 from tasktp_ros.tasks.plans import MOST_STEPS, Plan, make_plan, make_step, read_plans
 from tasktp_ros.tasks.rules import GoalRules
-from tasktp_ros.tasks.vocabulary import VOCABULARIES
 from tasktp_ros.tasks.words.build import build_chain, shipped_rules_file
 from tasktp_ros.tasks.words.chain import Chain
 from tasktp_ros.tasks.words.steps import plan_of
 
 EXPIRY_PERIOD = 0.1
-UNCONFIGURED_ONLY = (
-    *("rules_file", "vocabulary", "state_file", "plans_file", "plan"),
-    *("encoder", "llm_url", "llm_model", "llm_seconds"),
-)
 
 
 class TaskManagerNode(ManagedNode):
@@ -69,41 +63,7 @@ class TaskManagerNode(ManagedNode):
         self._plan_orders: Any = None
         self._categories: Any = None
         self._expiry_timer: Any = None
-        only_unconfigured = "can be set while the node is unconfigured"
-        declare(
-            self,
-            "rules_file",
-            "",
-            "Path of the rules that turn goals into categories; empty for the ones that come with the package.",
-            constraints=only_unconfigured,
-        )
-        declare(
-            self,
-            "vocabulary",
-            DEFAULT_VOCABULARY,
-            "Vocabulary of the detectors that listen.",
-            constraints=f"one of {', '.join(VOCABULARIES)}, or a model's file; {only_unconfigured}",
-        )
-        declare(
-            self,
-            "state_file",
-            "auto",
-            "Where running goals are kept for a restart after a crash; auto: in ROS's folder, empty: nowhere.",
-            constraints=only_unconfigured,
-        )
-        texts = {
-            "plans_file": ("", "YAML file with plans that can be started by their names; empty: none."),
-            "encoder": (
-                "auto",
-                "Folder of a sentence encoder; auto: that of its Python package if installed, empty: none.",
-            ),
-            "llm_url": ("", "Server of a language model, such as http://localhost:8080/v1; empty: none."),
-            "llm_model": ("", "Name of its model; may be empty where it serves one."),
-        }
-        for name, (default, description) in texts.items():
-            declare(self, name, default, description, constraints=only_unconfigured)
-        declare(self, "llm_seconds", 10.0, "Seconds the language model has for one answer.", minimum=0.1, maximum=600.0,
-                constraints=only_unconfigured)  # fmt: skip
+        declare_parameters(self)
         self._answered = self.create_guard_condition(self._take_answers)
         self.add_on_set_parameters_callback(self._check_parameters)
 

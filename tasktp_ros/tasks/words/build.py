@@ -24,6 +24,7 @@ from tasktp_ros.tasks.words.llm import LanguageModelResolver
 from tasktp_ros.tasks.words.names import NameResolver, RuleResolver
 from tasktp_ros.tasks.words.relations import RelationResolver
 
+NO_ENCODER = "none"
 KEY_VARIABLE = "TASKTP_LLM_KEY"
 """Environment variable with the key of a language model's server; a parameter would be read by everyone on the robot."""
 
@@ -34,7 +35,7 @@ def build_chain(
     """Build the resolvers for a vocabulary: names, rules, WordNet, activities, and the slow ones that there are.
 
     Args:
-        encoder: folder of a sentence encoder; auto: the one of its Python package, if that is installed; empty: none.
+        encoder: folder of a sentence encoder; auto: the one of its Python package, if that is installed; none: none.
         llm: address of a language model's server, such as http://localhost:8080/v1; empty: none.
 
     Raises:
@@ -46,7 +47,7 @@ def build_chain(
         RelationResolver(rules.vocabulary),
         ActivityResolver(rules.vocabulary),
     ]
-    folder = find_encoder(encoder) if encoder else None
+    folder = find_encoder(encoder) if encoder not in ("", NO_ENCODER) else None
     if folder:
         resolvers.append(EncoderResolver(folder, rules.vocabulary))
     if llm:
