@@ -40,6 +40,8 @@ COMMANDS = {
     "fetch": "tasktp_ros.cli.fetch",
     "models": "tasktp_ros.cli.models",
     "export": "tasktp_ros.cli.export",
+    "goal": "tasktp_ros.cli.goal",
+    "plan": "tasktp_ros.cli.plan",
     "demo": "tasktp_ros.cli.demo",
 }
 

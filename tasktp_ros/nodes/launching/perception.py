@@ -61,7 +61,7 @@ def nodes(given: Mapping[str, Any]) -> list[Node]:
     own_words = {"vocabulary": given["model"]} if _has_words_of_its_own(given["model"]) else {}
     own = {
         "perception": common | _named(given, "model", "cameras", "reach"),
-        "task_manager": common | own_words,
+        "task_manager": common | own_words | _named({"plans_file": "", "plan": "", **given}, "plans_file", "plan"),
     }
     return [
         node(name, given, parameters, ends_launch, files=[given["params_file"]], respawn=given["respawn"])
