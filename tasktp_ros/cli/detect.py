@@ -106,3 +106,19 @@ def read_image(path: Path) -> "NDArray[np.uint8]":
         print(f"{readable(path)} has an orientation tag, which is not followed: its pixels are taken as stored (to turn the file for "
               "good: mogrify -auto-orient)", file=sys.stderr)  # fmt: skip
     return pixels
+
+
+def read_frame(path: Path, number: int) -> "NDArray[np.uint8]":
+    """(H, W, 3) uint8 RGB of a recording's frame, counted from 0.
+
+    Raises:
+        DataError: no such recording, or it has no frame of that number that can be read.
+    """
+    from tasktp_ros.datasets.frames import open_source
+    from tasktp_ros.errors import DataError
+
+    with open_source(path) as source:
+        frame = next((frame for frame in source if frame.index == number), None)
+    if frame is None:
+        raise DataError(f"{readable(path)} has no frame {number} that can be read")
+    return frame.image

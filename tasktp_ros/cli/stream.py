@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     card = open_model(arguments.model)[1]
     if card.method == "dense":
         raise InputError(f"{card.name} has no gates: a stream follows what gates keep")
-    labels = read_label_map(arguments.data / TABLE, card.vocabulary_name).of_grade("A")
+    labels = read_label_map(arguments.data / TABLE, card.vocabulary).of_grade("A")
     scans = [scan for scan in open_scans(arguments.data) if not unfit(scan)][: arguments.walks]
     if not scans:
         raise InputError(f"no scan in {arguments.data} has labels, known poses and 270 frames")

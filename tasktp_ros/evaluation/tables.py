@@ -34,7 +34,7 @@ CONTENDERS = (("method", ""), ("dense", "dense"), ("dense_restricted", "dense, s
 def page(results: Path) -> str:
     """The whole page as Markdown."""
     parts = [HEAD]
-    for path in sorted(results.glob("rooms_*.json")):
+    for path in sorted([*results.glob("rooms_*.json"), *results.glob("eval_*.json")]):
         parts.append(_accuracy(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("search_*.json")):
         parts.append(_search(path.name, json.loads(path.read_text())))
@@ -211,7 +211,7 @@ def _bench(name: str, report: dict[str, Any]) -> str:
 def _walk(name: str, report: dict[str, Any]) -> str:
     player = report["player"]
     lines = [
-        f"## Through the nodes: {report['source']}",
+        f"## Through the nodes: {player['frames_sent']} frames of {report['source']}",
         "",
         f"`{report['command']}` ([{name}](../results/{name})); commit {report['commit']}. {player['frames_sent']} frames sent in lock "
         f"step, {player['results_received']} results, {player['lost']} lost, {report['dropped_by_perception']} dropped, order "

@@ -14,7 +14,7 @@ import json
 from safetensors import SafetensorError, safe_open
 
 from tasktp_ros.errors import TaskError
-from tasktp_ros.runtime.shipped import model_file
+from tasktp_ros.runtime.shipped import find_model, model_file
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
 
@@ -40,3 +40,20 @@ def find_vocabulary(name: str) -> tuple[str, tuple[str, ...]]:
         return str(card["vocabulary_name"]), tuple(map(str, card["vocabulary"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise TaskError(f"model file {name} has no vocabulary that can be read: {error}") from error
+
+
+def name_of_vocabulary(model: str) -> str:
+    """What :func:`find_vocabulary` finds a model's vocabulary by: its name, or the model's file where it has one of its own.
+
+    Args:
+        model: the name of a model that is here, or the path of a model's .safetensors file.
+
+    Raises:
+        ModelError: no such model.
+        TaskError: a file that is no model of this package.
+    """
+    file = find_model(model)
+    if file is None:
+        return "coco"
+    name, categories = find_vocabulary(str(file))
+    return name if VOCABULARIES.get(name) == categories else str(file)

@@ -20,6 +20,8 @@ from harness import FAKE_PERCEPTION, LATCHED, REPOSITORY, SOON, NodeProcess, Rob
 from tasktp_ros.msg import PruningStats
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
+from tasktp_ros.runtime.default import DEFAULT_MODEL
+
 OF_ROS = ("use_sim_time", "start_type_description_service", "qos_overrides")
 TYPES = {bool: 1, int: 2, float: 3, str: 4, list: 9}
 
@@ -54,7 +56,7 @@ def test_a_copy_of_the_documented_file_reaches_a_node_in_any_namespace(
 ) -> None:
     text = (REPOSITORY / "config" / "perception.yaml").read_text()
     copy = tmp_path / "copy.yaml"
-    copy.write_text(text.replace("max_detections: 100", "max_detections: 7").replace('"rooms-nano"', '"copied"'))
+    copy.write_text(text.replace("max_detections: 100", "max_detections: 7").replace(f'"{DEFAULT_MODEL}"', '"copied"'))
     for namespace in ("", "/robot1"):
         start(["-m", "tasktp_ros.nodes.perception"], "--params-file", str(copy), "-r", f"__ns:={namespace or '/'}")
         assert robot.get("max_detections", f"{namespace}/perception") == 7
@@ -103,7 +105,7 @@ def test_what_cannot_be_loaded_is_refused_when_it_is_set(
 ) -> None:
     assert reason in robot.set("/plain/perception", **change)
     (name,) = change
-    assert robot.get(name, "/plain/perception") in ("auto", "rooms-nano")
+    assert robot.get(name, "/plain/perception") in ("auto", DEFAULT_MODEL)
     assert robot.set("/plain/perception", device="cpu", precision="float32") == ""
     assert robot.set("/plain/perception", device="auto", precision="auto") == ""
 
