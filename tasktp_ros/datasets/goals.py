@@ -56,13 +56,13 @@ def picture_2014(folder: Path, split: str, image_id: int, height: int, width: in
     Raises:
         DataError: neither is there, or the picture is of another size.
     """
-    names = (f"{split}2014/COCO_{split}2014_{image_id:012d}.jpg", f"{image_id:012d}.jpg")
-    names += tuple(f"{part}2017/{image_id:012d}.jpg" for part in ("train", "val"))
-    for name in names:
+    own = f"{split}2014/COCO_{split}2014_{image_id:012d}.jpg"
+    others = [f"{part}{image_id:012d}.jpg" for part in ("", "train2017/", "val2017/")]
+    for name in (own, *others):
         if (path := folder / name).is_file():
             break
     else:
-        raise DataError(f"image {image_id} is not in {readable(folder)}: neither {names[0]} nor {names[1]}")
+        raise DataError(f"image {image_id} is not in {readable(folder)}: neither {own} nor {others[0]}")
     try:
         image = decode_picture(read_bytes(path), str(path))
     except PictureError as error:

@@ -243,7 +243,7 @@ class Trainer:
     ) -> None:
         if self.fabric.is_global_zero:
             model = cast(Detector, average.module) if self.recipe.average else self.detector
-            save_model(self.run.folder / f"{self.recipe.name}.safetensors", model, self.card())
+            self.save_weights(self.run.folder / f"{self.recipe.name}.safetensors", model)
             state = {"recipe": self.recipe.name, "images": len(self.dataset), "lengths": self.lengths, "stage": number,
                      "step": after, "objective": objective.state_dict(), "optimiser": optimiser.state_dict(),
                      "average": average.state_dict()}  # fmt: skip
@@ -253,6 +253,10 @@ class Trainer:
                 state |= {"stage": number + 1, "step": 0, "detector": model.state_dict()}
             save_checkpoint(self.run.folder, state)
         self.fabric.barrier()
+
+    def save_weights(self, path: Path, model: Detector) -> None:
+        """Write the model's file."""
+        save_model(path, model, self.card())
 
     def _where_it_stopped(self) -> tuple[int, int, dict[str, Any] | None]:
         """Stage, step, and the state in the middle of a stage; None at its start, where only the weights count."""

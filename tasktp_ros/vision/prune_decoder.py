@@ -59,5 +59,9 @@ class PruneDecoder(nn.Module):
 
 
 def relation_scores(image: Tensor, query: Tensor) -> Tensor:
-    """Equation (10): inner product of each image token (B, N, d) with the query (B, d): (B, N)."""
-    return (image @ query[:, :, None])[..., 0]
+    """Equation (10): inner product of each image token (B, N, d) with the query (B, d): (B, N), at least float32.
+
+    Half precision, in which training multiplies matrices, would make ties of most of them.
+    """
+    kind = torch.promote_types(image.dtype, torch.float32)
+    return (image.to(kind) * query[:, None].to(kind)).sum(-1)
