@@ -21,7 +21,7 @@ from tasktp_ros.training.gate_losses import even_cross_entropy
 from tasktp_ros.training.labels import pixel_labels
 from tasktp_ros.training.recipes import Stage
 from tasktp_ros.training.task_sampling import draw_tasks
-from tasktp_ros.training.vltp_losses import overlap_loss, patch_target, prune_map_loss
+from tasktp_ros.training.vltp_losses import goal_masks, overlap_loss, patch_target, prune_map_loss
 from tasktp_ros.vision.image import PATCH
 from tasktp_ros.vision.sam_encoder import CHANNELS
 
@@ -62,12 +62,6 @@ class SegmentObjective(nn.Module):
                 if not row.any():
                     row[truth.labelled.nonzero()[0]] = True
         return tasks, goal_masks(truths, tasks)
-
-
-def goal_masks(truths: Sequence[Truth], tasks: Tensor) -> Tensor:
-    """(B, H, W) bool: the union of the objects, crowds too, whose category is in an image's task set (B, C) bool."""
-    masks = [truth.masks[row[truth.labels]].any(0) for truth, row in zip(truths, tasks, strict=True)]
-    return torch.stack(masks)
 
 
 class TokenLabelObjective(SegmentObjective):

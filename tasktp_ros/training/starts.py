@@ -20,7 +20,7 @@ from tasktp_ros.runtime.models import open_model
 from tasktp_ros.training.category_rows import carry_rows, category_rows, told_carried
 from tasktp_ros.vision.detector import Detector
 
-GATES = ("backbone.selectors.", "backbone.selective_modules.", "backbone.presence.")
+GATES = ("backbone.selectors.", "backbone.selective_modules.", "backbone.presence.", "backbone.prune_decoder.")
 ENCODER_NAMES = (
     (r"attn\.qkv\.(weight|bias)$", r"self_attn.in_proj_\1"),
     (r"attn\.proj\.", "self_attn.out_proj."),

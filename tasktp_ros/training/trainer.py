@@ -40,7 +40,7 @@ from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.row_gradients import enable_row_gradients
 from tasktp_ros.workers import children_ended
 
-GATE_PARTS = ("backbone.selectors", "backbone.selective_modules", "backbone.presence")
+GATE_PARTS = ("backbone.selectors", "backbone.selective_modules", "backbone.presence", "backbone.prune_decoder")
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,25 @@
 
 """What VLTP's decoders learn from: equations (12) to (14), with the weights of its code."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tasktp_ros.training.batch import Truth
 from tasktp_ros.vision.image import PATCH
 
 CROSS_ENTROPY_WEIGHT = 2.0
 DICE_WEIGHT = 0.5
 DICE_SCALE = 1000.0
 DICE_EPSILON = 1e-6
+
+
+def goal_masks(truths: Sequence[Truth], tasks: Tensor) -> Tensor:
+    """(B, H, W) bool: the union of the objects, crowds too, whose category is in an image's task set (B, C) bool."""
+    masks = [truth.masks[row[truth.labels]].any(0) for truth, row in zip(truths, tasks, strict=True)]
+    return torch.stack(masks)
 
 
 def patch_target(masks: Tensor) -> Tensor:
@@ -54,7 +63,7 @@ def overlap_loss(logits: Tensor, target: Tensor) -> Tensor:
     return CROSS_ENTROPY_WEIGHT * crossed + DICE_WEIGHT * dice_loss(logits, target)
 
 
-def prune_map_loss(scores: list[Tensor], masks: Tensor) -> Tensor:
+def prune_map_loss(scores: Sequence[Tensor], masks: Tensor) -> Tensor:
     """L_P: the mean over stages of what their scores (B, N), as logits, miss of the patches of masks (B, H, W)."""
     target = patch_target(masks)
     return torch.stack([overlap_loss(each, target) for each in scores]).mean()

@@ -28,9 +28,15 @@ from tasktp_ros.segmenters import GoalSegmenter, stages_of
 from tasktp_ros.training.batch import Truth
 from tasktp_ros.training.recipes import RECIPES
 from tasktp_ros.training.run import train
-from tasktp_ros.training.segment_objectives import goal_masks
 from tasktp_ros.training.trainer import Run
-from tasktp_ros.training.vltp_losses import dice_loss, overlap_loss, patch_index, patch_target, prune_map_loss
+from tasktp_ros.training.vltp_losses import (
+    dice_loss,
+    goal_masks,
+    overlap_loss,
+    patch_index,
+    patch_target,
+    prune_map_loss,
+)
 from tasktp_ros.vision.pruned_encoding import PruneStage
 from tasktp_ros.vision.segmenter import SEGMENTERS, SegmenterConfig
 
