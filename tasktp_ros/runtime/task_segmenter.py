@@ -25,7 +25,7 @@ from tasktp_ros.guidance.table import TableGuidance
 from tasktp_ros.runtime.segmenter_files import SegmenterCard, load_segmenter
 from tasktp_ros.segmenters import GoalSegmenter, stages_of
 from tasktp_ros.vision.image import ImageFrame, InputSize, to_input
-from tasktp_ros.vision.pruned_encoding import PruneStage, check_stages
+from tasktp_ros.vision.pruned_encoding import PruneStage, Scorer, check_stages
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,9 @@ class TaskSegmenter:
         card: what its file says.
         guidance: gives a vector for a goal in words; None = goals are sets of categories or vectors.
         device: "cpu" or "cuda".
+
+    Attributes:
+        scorer: what scores tokens; None = the prune decoder.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class TaskSegmenter:
         self.device = torch.device(device)
         self._table = TableGuidance(self.segmenter.guidance, card.vocabulary, lambda sentence: None)
         self._stages = stages_of(card.stages)
+        self.scorer: Scorer | None = None
         self._vector: Tensor | None = None
         self._sentence = ""
 
@@ -127,7 +131,7 @@ class TaskSegmenter:
         frame = self.frame(image.shape[0], image.shape[1])
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
         network = self.segmenter.network
-        found = network(to_input(pixels, frame, torch.float32), vector.to(self.device), self._stages)
+        found = network(to_input(pixels, frame, torch.float32), vector.to(self.device), self._stages, self.scorer)
         mask = network.masks_at(found.logits, frame.content, frame.source)[0] > 0
         grid = network.image_encoder.grid
         tokens = [keep.view(grid, grid) for keep in (each[0] for each in found.encoding.keep)]

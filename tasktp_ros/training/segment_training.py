@@ -26,7 +26,7 @@ from tasktp_ros.segmenters import GoalSegmenter, stages_of
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 from tasktp_ros.training.recipes import Recipe, Stage
 from tasktp_ros.training.segment_objectives import OBJECTIVES
-from tasktp_ros.training.trainer import Run, Trainer, prepare_machine
+from tasktp_ros.training.trainer import Run, Trainer
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.pruned_encoding import check_stages
 
@@ -68,7 +68,8 @@ def train_segmenter(
     dataset = open_sources(sources, split, vocabulary)
     checker = _checker(recipe, sources[0], vocabulary, check)
     fabric.launch()
-    prepare_machine(fabric.device)
+    if fabric.device.type == "cpu":
+        torch.set_num_threads(1)  # processes share the cores
     torch.manual_seed(run.seed)
     segmenter = GoalSegmenter(recipe.size, len(vocabulary))
     if start not in ("", "none") and not run.resume:
