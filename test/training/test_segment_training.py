@@ -25,9 +25,10 @@ from tasktp_ros.evaluation.goal_iou import category_goals, iou, mean_iou
 from tasktp_ros.runtime.segmenter_files import SegmenterCard, load_segmenter, save_segmenter
 from tasktp_ros.runtime.task_segmenter import TaskSegmenter
 from tasktp_ros.segmenters import GoalSegmenter, stages_of
-from tasktp_ros.training.batch import Truth
+from tasktp_ros.training.batch import Batch, Truth
 from tasktp_ros.training.recipes import RECIPES
 from tasktp_ros.training.run import train
+from tasktp_ros.training.segment_objectives import PruneObjective
 from tasktp_ros.training.trainer import Run
 from tasktp_ros.training.vltp_losses import (
     dice_loss,
@@ -93,11 +94,28 @@ def test_losses_by_hand():
     torch.testing.assert_close(prune_map_loss([good, bad], mask), mean)
 
 
+def test_each_decoder_learns_from_its_own_loss():
+    torch.manual_seed(0)
+    segmenter = GoalSegmenter("sam_nano", 3)
+    stage = replace(RECIPES["rooms-vltp-nano"].stages[0], inputs=((SIDE, SIDE),))
+    objective = PruneObjective(segmenter, 3, stage)
+    masks = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
+    masks[0, 4:30, 4:30] = True
+    truth = Truth(torch.tensor([[4.0, 4, 30, 30]]), torch.tensor([1]), masks, torch.zeros(1, dtype=torch.bool))
+    batch = Batch(torch.randint(0, 255, (2, SIDE, SIDE, 3), dtype=torch.uint8), [truth, truth])
+    heads = {"loss_mask": segmenter.network.mask_decoder, "loss_prune": segmenter.network.prune_head}
+    for name, own in heads.items():
+        segmenter.zero_grad(set_to_none=True)
+        objective(batch)[name].backward()
+        taught = {other for other, head in heads.items() if any(p.grad is not None for p in head.parameters())}
+        assert taught == {name} and any(p.grad is not None and p.grad.any() for p in own.parameters())
+
+
 def test_a_goals_mask_unites_what_serves_it():
     masks = torch.zeros(3, 4, 4, dtype=torch.bool)
     for number in range(3):
         masks[number, number] = True
-    truth = Truth(torch.zeros(3, 4), torch.tensor([0, 2, 0]), masks, torch.zeros(3, dtype=torch.bool))
+    truth = Truth(torch.zeros(3, 4), torch.tensor([0, 2, 0]), masks, torch.tensor([False, False, True]))
     empty = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), masks[:0], torch.zeros(0, dtype=torch.bool))
     found = goal_masks([truth, truth, empty], torch.tensor([[1, 0, 0], [0, 1, 0], [1, 1, 1]], dtype=torch.bool))
     assert torch.equal(found[0], masks[0] | masks[2]) and not found[1:].any()

@@ -15,7 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasktp_ros.errors import InputError
-from tasktp_ros.vision.pruned_encoding import PruneStage, encode, keep_count, keep_highest, run_kept, run_masked
+from tasktp_ros.vision.pruned_encoding import (
+    PruneStage,
+    WindowLayout,
+    encode,
+    keep_count,
+    keep_highest,
+    run_kept,
+    run_masked,
+)
 from tasktp_ros.vision.sam_encoder import ImageEncoder
 from tasktp_ros.vision.segmenter import SegmenterConfig, build_segmenter
 
@@ -65,6 +73,12 @@ def test_one_crowded_window_and_an_empty_one(encoder, tokens):
     keep = torch.zeros(2, GRID * GRID, dtype=torch.bool).scatter(1, index, True)
     fast, slow = run_kept(encoder.blocks, tokens, index), run_masked(encoder.blocks, tokens, keep)
     torch.testing.assert_close(fast, slow, rtol=0, atol=1e-10)
+
+
+def test_windows_of_which_nothing_is_kept_are_not_computed():
+    layout = WindowLayout.of(torch.tensor([[0, 1, 9], [0, 40, 80]]), GRID, GRID, 4)
+    assert layout.filled.shape == (1 + 3, 16), "the corner's padding belongs to its window"
+    assert layout.most == 3 and layout.filled.sum(1).tolist() == [3, 1, 1, 16]
 
 
 def test_all_kept_is_the_published_encoder(encoder, tokens):
