@@ -35,6 +35,7 @@ COMMANDS = {
     "sheet": "tasktp_ros.cli.sheet",
     "search": "tasktp_ros.cli.search",
     "stream": "tasktp_ros.cli.stream",
+    "vltp": "tasktp_ros.cli.vltp",
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",

@@ -13,12 +13,14 @@ from collections.abc import Callable
 
 from tasktp_ros.reduction.svit import SViT
 from tasktp_ros.reduction.tasktp import TaskTP
+from tasktp_ros.reduction.vltp import VLTP
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 
 REDUCERS: dict[str, Callable[[int, int, bool], Reducer]] = {
     "dense": lambda dim, num_classes, presence: Reducer(),
     "tasktp": lambda dim, num_classes, presence: TaskTP(dim, num_classes, presence=presence),
     "svit": lambda dim, num_classes, presence: SViT(dim),
+    "vltp": lambda dim, num_classes, presence: VLTP(dim, num_classes),
 }
 
 __all__ = ["REDUCERS", "Reducer", "ReductionState", "build_reducer"]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tasktp_ros.reduction.svit import SViT, ratio_loss
 from tasktp_ros.reduction.tasktp import TaskTP
+from tasktp_ros.reduction.vltp import VLTP
 from tasktp_ros.training.batch import Batch, Truth
 from tasktp_ros.training.detection_losses import SampleCounts, proposal_losses, region_losses, split_targets
 from tasktp_ros.training.gate_losses import (
@@ -38,6 +39,7 @@ from tasktp_ros.training.labels import (
 )
 from tasktp_ros.training.partly_labelled import fold_unlabelled, labelled_of
 from tasktp_ros.training.task_sampling import draw_tasks
+from tasktp_ros.training.vltp_losses import goal_masks, prune_map_loss
 from tasktp_ros.vision.boxes import STRIDES
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import PATCH
@@ -128,7 +130,7 @@ class DetectionObjective(Objective):
         self.gates = gates
         self.balance = ClassBalance(num_classes)
         reducer = detector.backbone.reducer
-        self.gated = isinstance(reducer, (TaskTP, SViT))
+        self.gated = isinstance(reducer, (TaskTP, SViT, VLTP))
         if isinstance(reducer, TaskTP):
             reducer.stop_gradient = gates.stop_gradient
 
@@ -149,6 +151,8 @@ class DetectionObjective(Objective):
                 losses["loss_presence"] = presence_loss(state.presence, batch.truths)
         elif isinstance(reducer, SViT):
             losses["loss_ratio"] = RATIO_WEIGHT * ratio_loss(state.masks)
+        elif isinstance(reducer, VLTP):
+            losses["loss_prune"] = prune_map_loss(state.scores, goal_masks(batch.truths, cast(Tensor, task)))
         if self.gated:
             losses["kept"] = torch.stack([mask.detach().mean() for mask in state.masks]).mean()
         return losses | self.further_losses(batch, outputs)
@@ -158,7 +162,7 @@ class DetectionObjective(Objective):
         return {}
 
     def _draw_tasks(self, batch: Batch) -> Tensor | None:
-        if not isinstance(self.detector.backbone.reducer, TaskTP):
+        if not isinstance(self.detector.backbone.reducer, TaskTP | VLTP):
             return None
         labels = [truth.labels for truth in batch.truths]
         return draw_tasks(labels, self.num_classes, self.gates.set_sizes)

@@ -16,6 +16,7 @@ from tasktp_ros.datasets.augment import COCO_RECIPE, AugmentConfig
 from tasktp_ros.errors import InputError
 from tasktp_ros.training.detection_losses import SampleCounts
 from tasktp_ros.training.gate_losses import GATE_RECIPES, GateRecipe
+from tasktp_ros.vision.segmenter import SEGMENTERS
 from tasktp_ros.vision.sizes import GLOBAL
 
 Kind = TypeVar("Kind")
@@ -29,7 +30,7 @@ class Stage:
 
     Attributes:
         name: for logs.
-        objective: "labels", "detection" or "gates" (see `objectives`).
+        objective: "labels", "detection" or "gates" (see `objectives`); of a segmenter "cells", "masks" or "prune".
         steps: optimiser steps; 0 = from `epochs`.
         epochs: passes over the data set, where `steps` is 0.
         batch: images per optimiser step, over all processes and accumulated batches.
@@ -43,6 +44,7 @@ class Stage:
         counts: anchors, regions and masks per image.
         augment: augmentation.
         freeze: "" or "detector" (only the gates learn).
+        prune: of a segmenter: pairs (blocks before it, rate) at which it is pruned while it trains.
         repeat_below: share of the drawn images under which a category is rare and drawn more often (`image_order`); 0 = off.
     """
 
@@ -62,6 +64,7 @@ class Stage:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     freeze: str = ""
     repeat_below: float = 0.0
+    prune: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,20 @@ def _coco_nano(small: tuple[int, int], full: tuple[int, int]) -> tuple[Recipe, .
     )
 
 
+def _rooms_vltp(name: str, size: str, places: tuple[int, ...]) -> tuple[Recipe, ...]:
+    """A segmenter from scratch, then VLTP's two decoders around its frozen encoder, at half and at a fifth of the tokens."""
+    side = SEGMENTERS[size]().image_size
+    zoomed = AugmentConfig(scale=(0.8, 1.6))
+    cells = Stage("cells", "cells", epochs=3, inputs=((side, side),), rate=1e-3, warm_up=200, clip=1.0, augment=zoomed)
+    masks = replace(cells, name="masks", objective="masks", epochs=9, rate=6e-4)
+    half = replace(masks, name="half", objective="prune", rate=3e-4, prune=tuple((place, 0.5) for place in places))
+    fifth = replace(half, name="fifth", epochs=5, rate=1e-4, prune=tuple((place, 0.8) for place in places))
+    return (
+        Recipe(f"{name}-dense", size, "vltp", "rooms", (cells, masks)),
+        Recipe(name, size, "vltp", "rooms", (half, fifth)),
+    )
+
+
 def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple[Recipe, ...]:
     """The papers' recipes (methods.md, part 0): 36 epochs dense, then 6 (tiny) or 4 epochs with gates. Between the two, gates alone
     for a finished detector: one pass over the images, without a backward pass through the detector.
@@ -173,6 +190,7 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         *_rooms("rooms-nano", "nano", (160, 224), (256, 320)),
         *_rooms("rooms-tiny", "deit_tiny", (256, 320), (480, 640), share=4.0),
+        *_rooms_vltp("rooms-vltp-nano", "sam_nano", (4, 6)),
         *_coco_nano((160, 224), (256, 320)),
         *_coco("tiny", "deit_tiny", 6, 0.1),
         *_coco("small", "deit_small", 4, 0.2),

@@ -32,9 +32,11 @@ from tasktp_ros.tasks.vocabulary import VOCABULARIES
 from tasktp_ros.training.fine_tuning import Tuning, steps_for
 from tasktp_ros.training.progress import check_free
 from tasktp_ros.training.recipes import Recipe
+from tasktp_ros.training.segment_training import train_segmenter
 from tasktp_ros.training.starts import start_from_model, start_from_timm
 from tasktp_ros.training.trainer import Run, Trainer, prepare_machine
 from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.segmenter import SEGMENTERS
 
 Checker: TypeAlias = Callable[[Detector], dict[str, float]]
 
@@ -62,6 +64,8 @@ def train(
         The model's file.
     """
     check_free(run.folder, f"{recipe.name}.safetensors", run.resume, run.overwrite)
+    if recipe.size in SEGMENTERS:
+        return train_segmenter(recipe, run, fabric, data, split, start, check)
     sources = [Source(data)] if isinstance(data, Path) else list(data)
     if tuning is None:
         vocabulary = VOCABULARIES[recipe.vocabulary]

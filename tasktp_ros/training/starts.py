@@ -21,7 +21,7 @@ from tasktp_ros.training.category_rows import carry_rows, category_rows, told_ca
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.sizes import size_config
 
-GATES = ("backbone.selectors.", "backbone.selective_modules.", "backbone.presence.")
+GATES = ("backbone.selectors.", "backbone.selective_modules.", "backbone.presence.", "backbone.prune_decoder.")
 ENCODER_NAMES = (
     (r"attn\.qkv\.(weight|bias)$", r"self_attn.in_proj_\1"),
     (r"attn\.proj\.", "self_attn.out_proj."),

@@ -40,7 +40,7 @@ from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.row_gradients import enable_row_gradients
 from tasktp_ros.workers import children_ended
 
-GATE_PARTS = ("backbone.selectors", "backbone.selective_modules", "backbone.presence")
+GATE_PARTS = ("backbone.selectors", "backbone.selective_modules", "backbone.presence", "backbone.prune_decoder")
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,8 @@ class Trainer:
     ) -> None:
         if self.fabric.is_global_zero:
             model = cast(Detector, average.module) if self.recipe.average else self.detector
-            save_model(self.run.folder / f"{self.recipe.name}.safetensors", model, self.card(number, after))
+            file = self.run.folder / f"{self.recipe.name}.safetensors"
+            self.save_weights(file, model, self.trained_with(number, after))
             state = {"recipe": self.recipe.name, "images": len(self.dataset), "lengths": self.lengths, "stage": number,
                      "step": after, "objective": objective.state_dict(), "optimiser": optimiser.state_dict(),
                      "average": average.state_dict()}  # fmt: skip
@@ -257,6 +258,10 @@ class Trainer:
                 state |= {"stage": number + 1, "step": 0, "detector": model.state_dict()}
             save_checkpoint(self.run.folder, state)
         self.fabric.barrier()
+
+    def save_weights(self, path: Path, model: Detector, trained_with: dict[str, Any]) -> None:
+        """Write the model's file."""
+        save_model(path, model, self.card(trained_with))
 
     def _where_it_stopped(self) -> tuple[int, int, dict[str, Any] | None]:
         """Stage, step, and the state in the middle of a stage; None at its start, where only the weights count."""
@@ -273,12 +278,15 @@ class Trainer:
             self.detector.load_state_dict(state["detector"])
         return int(state["stage"]), int(state["step"]), state if state["step"] else None
 
-    def card(self, number: int, after: int) -> ModelCard:
-        """What the model's file says about itself after `after` steps of stage `number`."""
-        recipe = self.recipe
+    def trained_with(self, number: int, after: int) -> dict[str, Any]:
+        """What `after` steps of stage `number` and the stages before it have seen."""
         done = (*self.lengths[:number], after)
-        passes = sum(steps * stage.batch for steps, stage in zip(done, recipe.stages, strict=False))
-        measured = {"trained_with": {"images": len(self.dataset), "image_passes": passes, "seed": self.run.seed}}
+        passes = sum(steps * stage.batch for steps, stage in zip(done, self.recipe.stages, strict=False))
+        return {"images": len(self.dataset), "image_passes": passes, "seed": self.run.seed}
+
+    def card(self, trained_with: dict[str, Any]) -> ModelCard:
+        """What the model's file says about itself."""
+        recipe = self.recipe
         return ModelCard(
             recipe.name,
             recipe.size,
@@ -287,7 +295,7 @@ class Trainer:
             self.dataset.vocabulary,
             True,
             reach=self.reach,
-            measured=measured,
+            measured={"trained_with": trained_with},
             source=self.source,
         )
 

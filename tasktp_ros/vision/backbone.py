@@ -119,7 +119,7 @@ class Backbone(nn.Module):
             ValueError: H or W is not a multiple of 32.
             NothingRelevant: under reach "frame", a gate sees nothing of the task; or the last gate kept nothing to work around.
         """
-        lines, columns = token_shape(image)
+        lines, columns = state.grid = token_shape(image)
         token_shapes = ((lines, columns),)
         state.token_shape = token_shapes[0]
         prior_shapes = ((2 * lines, 2 * columns), *token_shapes, (lines // 2, columns // 2))

@@ -51,6 +51,7 @@ class ReductionState:
             compare it with what was kept (see `reduction.static`). None = as many rows as tokens are kept.
         entering: (B, N) bool, tokens that enter the first block; the others are pruned for the whole frame, as if every gate had
             pruned them. None = all. Methods without gates prune nothing and take no notice.
+        grid: height and width of the token map, as the backbone has found it.
         reach: one of `reach.REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
         stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
             leave only where no token is kept.
@@ -73,6 +74,7 @@ class ReductionState:
     mask_only: bool = False
     capacity: int | None = None
     entering: Tensor | None = None
+    grid: tuple[int, int] = (0, 0)
     reach: str = "blocks"
     stop_below: tuple[float, ...] = ()
     token_shape: tuple[int, int] | None = None

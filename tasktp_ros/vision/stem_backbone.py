@@ -126,7 +126,7 @@ class StemBackbone(nn.Module):
             ValueError: H or W is not a multiple of 32.
             NothingRelevant: under reach "frame", a gate sees nothing of the task; or the last gate kept nothing to work around.
         """
-        shape = token_shape(image)
+        shape = state.grid = token_shape(image)
         with stage("stem"):
             stride4, stride8, token_map = self.stem(image)
             tokens = to_sequence(token_map) + self.positions(*shape)
