@@ -9,6 +9,9 @@
 
 """Where a size of network and a method of token reduction meet: neither knows of the other."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tasktp_ros.reduction import build_reducer
 from tasktp_ros.vision.backbone import Backbone
 from tasktp_ros.vision.detector import Detector
@@ -18,21 +21,22 @@ from tasktp_ros.vision.stem_backbone import StemBackbone
 from tasktp_ros.vision.stem_pyramid import StemPyramid
 
 
-def build_detector(size: str, reducer: str, num_classes: int) -> Detector:
+def build_detector(size: str, reducer: str, num_classes: int, options: Mapping[str, Any] | None = None) -> Detector:
     """A fresh network in training mode, on the CPU, float32.
 
     Args:
         size: "nano", "deit_tiny", "deit_small" or "deit_base".
         reducer: name of a token reduction method in `tasktp_ros.reduction.REDUCERS`, such as "tasktp".
         num_classes: categories without background.
+        options: of the method, by name, see its constructor (docs/methods.md); None = its defaults.
 
     Raises:
-        ValueError: unknown size or reducer, or no category.
+        ValueError: unknown size, reducer or option, or no category.
     """
     config = size_config(size)
     if num_classes < 1:
         raise ValueError(f"a detector needs at least one category, got {num_classes}")
-    method = build_reducer(reducer, config.dim, num_classes, config.presence)
+    method = build_reducer(reducer, config.dim, num_classes, config.presence, options)
     channels = config.pyramid_channels
     backbone: Backbone | StemBackbone
     neck: FeaturePyramid | StemPyramid

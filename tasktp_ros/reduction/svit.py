@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.gated import GatedReducer
+from tasktp_ros.reduction.registry import register
 from tasktp_ros.vision.reducer import ReductionState
 from tasktp_ros.vision.vit import EncoderLayerBlock, Mlp
 
@@ -40,10 +41,10 @@ class TokenGate(nn.Module):
         return F.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
+@register("svit")
 class SViT(GatedReducer):
     """Nine gates, one per block from the fourth on."""
 
-    name = "svit"
     block_type = EncoderLayerBlock
 
     def __init__(self, dim: int) -> None:

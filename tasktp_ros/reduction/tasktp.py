@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.gated import GatedReducer
+from tasktp_ros.reduction.registry import register
 from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.vit import Mlp
 
@@ -152,6 +153,7 @@ def keep_at_least(keep: Tensor, share: float) -> Tensor:
     return keep | (chosen & missing)
 
 
+@register("tasktp")
 class TaskTP(GatedReducer):
     """Three gates by default; each mask holds for the three blocks up to the next interaction.
 
@@ -166,7 +168,6 @@ class TaskTP(GatedReducer):
             configuration (methods.md, card 1).
     """
 
-    name = "tasktp"
     least_kept: ClassVar[float] = 0.01
     """In training at least this share of an image's tokens is kept, or nothing could be learned from it."""
 

@@ -64,8 +64,7 @@ class Backbone(nn.Module):
         self.level_embed = nn.Parameter(torch.zeros(3, dim))
         self.patch_embed = PatchEmbed(dim)
         self.blocks = nn.Sequential(*(reducer.block_type(dim, heads) for _ in range(depth)))
-        for name, module in reducer.published_modules().items():
-            self.add_module(name, module)
+        reducer.register_into(self)
         self.spm = SpatialPrior(dim, stem_width)
         last = INTERACTIONS - 1
         self.interactions = nn.Sequential(*(Interaction(dim, deformable_heads, i == last) for i in range(INTERACTIONS)))
@@ -111,6 +110,7 @@ class Backbone(nn.Module):
         with stage("spatial_prior"):
             stride4, prior = self.embed_prior(image)
             tokens = self.patch_embed(image) + self.positions(*token_shapes[0])
+        self.reducer.enter(tokens, self.pos_embed[:, :1], state)
         for index, interaction in enumerate(cast(Iterable[Interaction], self.interactions)):
             tokens = self.inject(interaction, tokens, prior, token_shapes, prior_shapes, state)
             first = index * self.blocks_per_interaction
