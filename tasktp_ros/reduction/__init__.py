@@ -15,10 +15,10 @@ Every file of this folder is imported, and methods enter themselves (`registry.r
 from importlib import import_module
 from pkgutil import iter_modules
 
-from tasktp_ros.reduction.registry import REDUCERS, build_reducer, options_of, register
+from tasktp_ros.reduction.registry import REDUCERS, build_reducer, is_task_aware, options_of, register
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 
-__all__ = ["REDUCERS", "Reducer", "ReductionState", "build_reducer", "options_of", "register"]
+__all__ = ["REDUCERS", "Reducer", "ReductionState", "build_reducer", "is_task_aware", "options_of", "register"]
 
 register("dense")(Reducer)
 for _module in iter_modules(__path__):

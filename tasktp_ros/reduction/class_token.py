@@ -13,6 +13,7 @@ Detectors have none; it is one more parameter, `cls_token`, with the position th
 """
 
 from abc import ABC
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,14 +29,14 @@ class ClassTokenReducer(Reducer, ABC):
     """
 
     def __init__(self, dim: int) -> None:
-        self.class_token = nn.Parameter(torch.empty(1, 1, dim))
-        nn.init.normal_(self.class_token, std=0.02)
+        self.dim = dim
 
     def published_parameters(self) -> dict[str, nn.Parameter]:
-        return {"cls_token": self.class_token}
+        return {"cls_token": nn.Parameter(nn.init.normal_(torch.empty(1, 1, self.dim), std=0.02))}
 
-    def enter(self, tokens: Tensor, class_position: Tensor, state: ReductionState) -> None:
-        state.memory = self.memory((self.class_token + class_position).expand(len(tokens), -1, -1), tokens)
+    def enter(self, backbone: nn.Module, tokens: Tensor, state: ReductionState) -> None:
+        class_token = cast(Tensor, backbone.cls_token) + cast(Tensor, backbone.pos_embed)[:, :1]
+        state.memory = self.memory(class_token.expand(len(tokens), -1, -1), tokens)
 
     def memory(self, class_token: Tensor, tokens: Tensor) -> object:
         """What is carried between groups of blocks, at first: from the class token (B, 1, C) and all tokens (B, N, C)."""

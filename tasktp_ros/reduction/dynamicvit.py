@@ -15,43 +15,18 @@ On the map those left out keep their last value ("dynamicvit") or become zero ("
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.gated import GatedReducer
 from tasktp_ros.reduction.inside import add_attended, add_mlp, mask_of, project, rows_of
 from tasktp_ros.reduction.masked_softmax import masked_softmax
+from tasktp_ros.reduction.predictor import Predictor
+from tasktp_ros.reduction.ratio import WEIGHT, ratio_loss
 from tasktp_ros.reduction.registry import register
 from tasktp_ros.reduction.schedule import best_first, checked_bool, checked_share, count_or_forced, share_of
+from tasktp_ros.vision.lesson import Lesson
 from tasktp_ros.vision.reducer import ReductionState
-
-
-class Predictor(nn.Module):
-    """Log-probabilities (B, N, 2) of keep (index 0) and prune (index 1), from half a token's features and half their mean.
-
-    Args:
-        dim: token channels C, a multiple of four.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.in_conv = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, dim), nn.GELU())
-        self.out_conv = nn.Sequential(
-            nn.Linear(dim, dim // 2), nn.GELU(), nn.Linear(dim // 2, dim // 4), nn.GELU(), nn.Linear(dim // 4, 2)
-        )
-
-    def forward(self, tokens: Tensor, policy: Tensor | None = None) -> Tensor:
-        """Tokens (B, N, C); `policy` (B, N) bool or float 0 or 1, the tokens the mean is over; None = all."""
-        features = self.in_conv(tokens)
-        local, shared = features.tensor_split(2, dim=-1)
-        if policy is None:
-            mean = shared.mean(1, keepdim=True)
-        else:
-            weight = policy.to(shared.dtype)[..., None]
-            mean = (shared * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1e-6)
-        logits = self.out_conv(torch.cat((local, mean.expand_as(shared)), dim=-1))
-        return F.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 @register("dynamicvit_remove", remove=True)
@@ -104,6 +79,9 @@ class DynamicViT(GatedReducer):
             return run_under_policy(blocks, tokens, keep, self.remove)
         tokens = super().run(blocks, tokens, keep, state)
         return tokens * keep[..., None] if self.remove else tokens
+
+    def losses(self, state: ReductionState, lesson: Lesson) -> dict[str, Tensor]:
+        return {"loss_ratio": WEIGHT * ratio_loss(state.masks, self.targets(), per_image=True)}
 
 
 def run_under_policy(blocks: Sequence[nn.Module], tokens: Tensor, policy: Tensor, remove: bool = False) -> Tensor:

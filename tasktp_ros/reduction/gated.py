@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from tasktp_ros.reduction.schedule import DEPTH, FIRST
 from tasktp_ros.reduction.static import run_padded
 from tasktp_ros.vision.buckets import padded
+from tasktp_ros.vision.lesson import LearningSettings
 from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState, of_task
 from tasktp_ros.vision.stages import stage
 
@@ -47,6 +48,11 @@ class GatedReducer(Reducer, ABC):
 
     def gated_blocks(self) -> tuple[int, ...]:
         return tuple(range(self.first_gated, self.depth))
+
+    def training_state(self, relevant: Tensor | None, settings: LearningSettings) -> ReductionState:
+        state = super().training_state(relevant, settings)
+        state.straight_through, state.sample_noise = True, settings.sample_noise
+        return state
 
     @abstractmethod
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:

@@ -66,13 +66,19 @@ def _weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
 def add_attended(block: nn.Module, tokens: Tensor, mixed: Tensor) -> Tensor:
     """Tokens (B, N, C) plus the block's projection of what attention mixed (B, N, C)."""
     known = cast(Block, block)
-    return tokens + known.branch(known.attn.proj(mixed))
+    return tokens + known.branch(_scaled(known, "gamma1", known.attn.proj(mixed)))
 
 
 def add_mlp(block: nn.Module, tokens: Tensor) -> Tensor:
     """Tokens (B, N, C) plus the block's MLP of them."""
     known = cast(Block, block)
-    return tokens + known.branch(known.mlp(known.norm2(tokens)))
+    return tokens + known.branch(_scaled(known, "gamma2", known.mlp(known.norm2(tokens))))
+
+
+def _scaled(block: Block, name: str, values: Tensor) -> Tensor:
+    """What a branch adds, (B, N, C), under the layer scale of blocks that have one."""
+    scale = getattr(block, name, None)
+    return values if scale is None else values * scale
 
 
 def rows_of(tokens: Tensor, index: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.inside import add_attended, add_mlp, mix, project, rows_of
-from tasktp_ros.reduction.schedule import DEPTH, FIRST, STAGES, checked_share
+from tasktp_ros.reduction.schedule import DEPTH, FIRST, STAGES, checked_share, count_or_forced
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 from tasktp_ros.vision.stages import stage
 
@@ -90,13 +90,14 @@ class MergingReducer(Reducer, ABC):
             return tokens if groups is None else rows_of(merged, groups.place)
 
     def _placed(self, metric: Tensor, state: ReductionState) -> tuple[Tensor, int]:
-        total = metric.shape[1]
-        place = self.group(metric.to(torch.promote_types(metric.dtype, torch.float32)), self.count_of(total))
-        return place, self.count_of(total)
+        total, whole = metric.shape[1], metric.shape[1] if state.memory is None else state.memory.place.shape[1]
+        wanted = min(total, count_or_forced(int(self.kept * total), whole, state))
+        count = max(1, wanted, total - self.most_merged(total))
+        return self.group(metric.to(torch.promote_types(metric.dtype, torch.float32)), count), count
 
-    def count_of(self, total: int) -> int:
-        """Tokens that are left of `total`; at least one."""
-        return max(1, int(self.kept * total))
+    def most_merged(self, total: int) -> int:
+        """How many of `total` tokens one stage can merge into others."""
+        return total - 1
 
 
 def merge(tokens: Tensor, place: Tensor, count: int, sizes: Tensor | None = None) -> tuple[Tensor, Tensor]:

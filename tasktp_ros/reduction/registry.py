@@ -19,7 +19,7 @@ Method = TypeVar("Method", bound=type[Reducer])
 SHARED = ("dim", "num_classes", "presence")
 """What the network gives a method whose constructor names it; all other arguments are the method's options."""
 
-REDUCERS: dict[str, Callable[..., Reducer]] = {}
+REDUCERS: dict[str, type[Reducer]] = {}
 """By name the class of each method; filled when `tasktp_ros.reduction` is imported."""
 PRESETS: dict[str, dict[str, Any]] = {}
 """By name the options that the name itself stands for."""
@@ -81,6 +81,12 @@ def options_of(name: str) -> dict[str, Any]:
     parameters = inspect.signature(REDUCERS[name]).parameters
     defaults = {key: parameter.default for key, parameter in parameters.items() if key not in SHARED}
     return {key: PRESETS[name].get(key, default) for key, default in defaults.items()}
+
+
+def is_task_aware(name: str) -> bool:
+    """Whether what a method keeps depends on the task."""
+    _check_name(name)
+    return REDUCERS[name].task_aware
 
 
 def _check_name(name: str) -> None:

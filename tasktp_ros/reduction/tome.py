@@ -30,8 +30,8 @@ class ToMe(MergingReducer):
     def __init__(self, kept: float = 0.5) -> None:
         super().__init__(kept)
 
-    def count_of(self, total: int) -> int:
-        return max(total - total // 2, super().count_of(total))
+    def most_merged(self, total: int) -> int:
+        return total // 2
 
     def group(self, metric: Tensor, count: int) -> Tensor:
         return match(metric, metric.shape[1] - count)

@@ -110,7 +110,7 @@ class Backbone(nn.Module):
         with stage("spatial_prior"):
             stride4, prior = self.embed_prior(image)
             tokens = self.patch_embed(image) + self.positions(*token_shapes[0])
-        self.reducer.enter(tokens, self.pos_embed[:, :1], state)
+        self.reducer.enter(self, tokens, state)
         for index, interaction in enumerate(cast(Iterable[Interaction], self.interactions)):
             tokens = self.inject(interaction, tokens, prior, token_shapes, prior_shapes, state)
             first = index * self.blocks_per_interaction

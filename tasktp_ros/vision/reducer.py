@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from tasktp_ros.vision.lesson import LearningSettings, Lesson
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.vit import Block, EncoderLayerBlock
 
@@ -126,6 +127,7 @@ class Reducer:
 
     Attributes:
         task_aware: what is kept depends on the task set; training draws one per image.
+        learns_at_gates: its losses stop at its gates, so that these can learn on a finished detector without a gradient through it.
         follows_streams: it takes notice of `ReductionState.entering`.
         static_shapes: it can run without asking the device how many tokens there are, as CUDA graphs need.
         threshold: of keep scores, unless a task brings its own.
@@ -133,6 +135,7 @@ class Reducer:
 
     block_type: ClassVar[type[Block] | type[EncoderLayerBlock]] = Block
     task_aware: ClassVar[bool] = False
+    learns_at_gates: ClassVar[bool] = False
     follows_streams: ClassVar[bool] = False
     static_shapes: ClassVar[bool] = True
     threshold: float = 0.5
@@ -142,7 +145,7 @@ class Reducer:
         return {}
 
     def published_parameters(self) -> dict[str, nn.Parameter]:
-        """Single parameters, such as a class token, by their name in the backbone's state dict."""
+        """Single parameters, made anew,, such as a class token, by their name in the backbone's state dict."""
         return {}
 
     def register_into(self, backbone: nn.Module) -> None:
@@ -164,12 +167,26 @@ class Reducer:
         """A fresh state for one forward pass; the method's own threshold where none is given."""
         return ReductionState(relevant=relevant, threshold=self.threshold if threshold is None else threshold)
 
-    def enter(self, tokens: Tensor, class_position: Tensor, state: ReductionState) -> None:
-        """Called once, before the first block, with what it will be given.
+    def training_state(self, relevant: Tensor | None, settings: LearningSettings) -> ReductionState:
+        """A fresh state for one training step: as :meth:`begin`, with decisions made as they are learned."""
+        state = self.begin(relevant)
+        if self.gated_blocks():
+            state.mask_only, state.reach = True, settings.reach
+        return state
+
+    def losses(self, state: ReductionState, lesson: Lesson) -> dict[str, Tensor]:
+        """What the method learns from beside the detector's own losses, from what a step left in its state.
+
+        Returns:
+            Losses to be added up, () each, by names that begin with "loss_".
+        """
+        return {}
+
+    def enter(self, backbone: nn.Module, tokens: Tensor, state: ReductionState) -> None:
+        """Called once, before the first block, with the tokens (B, N, C) it will be given.
 
         Args:
-            tokens: (B, N, C), with their positions.
-            class_position: (1, 1, C), position of a class token.
+            backbone: that owns what is published, and `pos_embed` (1, 1 + S * S, C) with a class token's position first.
         """
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:

@@ -129,7 +129,7 @@ class StemBackbone(nn.Module):
         with stage("stem"):
             stride4, stride8, token_map = self.stem(image)
             tokens = to_sequence(token_map) + self.positions(*shape)
-        self.reducer.enter(tokens, self.pos_embed[:, :1], state)
+        self.reducer.enter(self, tokens, state)
         for first in range(0, len(self.blocks), self.blocks_per_group):
             blocks = list(self.blocks[first : first + self.blocks_per_group])
             tokens = self.reducer(blocks, self.first_block + first, tokens, state)
