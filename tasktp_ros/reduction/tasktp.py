@@ -47,8 +47,8 @@ class TaskGate(nn.Module):
         hidden = dim // 4
         self.top = top
         self.mlp = Mlp(dim, hidden, num_classes + 1)
-        self.category_embed = nn.Embedding(num_classes + 1, hidden if embedding else 0)
-        width = 2 * top * (self.category_embed.embedding_dim + 1)
+        self.category_embed = nn.Embedding(num_classes + 1, hidden) if embedding else None
+        width = 2 * top * (hidden + 1 if embedding else 1)
         self.score_shift = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, 2))
         self.pre_norm = nn.LayerNorm(dim, eps=1e-5)
 
@@ -66,11 +66,14 @@ class TaskGate(nn.Module):
             relevant: (B or 1, 1, num_classes + 1) bool, False for background.
 
         Returns:
-            (B, N, 2k(C/4 + 1)): per half k embeddings, then k probabilities, descending; zeros for missing members.
+            (B, N, 2k(C/4 + 1)): per half k embeddings, then k probabilities, descending; zeros for missing members. Without
+            embeddings (B, N, 2k).
         """
         members = torch.stack((relevant, ~relevant))
         best, category = top_of_row(class_logits.softmax(-1).masked_fill(~members, -1.0), self.top)
         exists = best >= 0
+        if self.category_embed is None:
+            return torch.cat(tuple((best * exists).to(self.score_shift[0].weight.dtype)), dim=-1)
         embedding = F.embedding(category, self.category_embed.weight) * exists[..., None]
         halves = torch.cat((embedding.flatten(-2), (best * exists).to(embedding.dtype)), dim=-1)
         return torch.cat(tuple(halves), dim=-1)

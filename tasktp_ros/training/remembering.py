@@ -90,8 +90,8 @@ class TuningObjective(DetectionObjective):
             task = task[:, :known]
             task = task | ~task.any(1, keepdim=True)
         state = reducer.begin(task)
-        if reducer.gated_blocks():
-            state.mask_only, state.reach = True, self.gates.reach
+        state.mask_only = bool(reducer.gated_blocks())
+        state.reach = self.gates.reach if reducer.task_aware else "blocks"
         return task, state
 
     def _proposals_kept(self, batch: Batch, after: Outputs, before: Outputs) -> Losses:

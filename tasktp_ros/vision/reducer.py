@@ -168,10 +168,13 @@ class Reducer:
         return ReductionState(relevant=relevant, threshold=self.threshold if threshold is None else threshold)
 
     def training_state(self, relevant: Tensor | None, settings: LearningSettings) -> ReductionState:
-        """A fresh state for one training step: as :meth:`begin`, with decisions made as they are learned."""
+        """A fresh state for one training step: as :meth:`begin`, with decisions made as they are learned.
+
+        A method that knows no task is not followed beyond the blocks.
+        """
         state = self.begin(relevant)
-        if self.gated_blocks():
-            state.mask_only, state.reach = True, settings.reach
+        state.mask_only = bool(self.gated_blocks())
+        state.reach = settings.reach if self.task_aware else "blocks"
         return state
 
     def losses(self, state: ReductionState, lesson: Lesson) -> dict[str, Tensor]:
