@@ -9,6 +9,9 @@
 
 """Where a size of network and a method of token reduction meet: neither knows of the other."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tasktp_ros.reduction import Reducer, build_reducer
 from tasktp_ros.vision.adapter import INTERACTIONS
 from tasktp_ros.vision.backbone import Backbone
@@ -24,21 +27,22 @@ PUBLISHED_DEPTH = 12
 """Blocks of every network that gates were published for."""
 
 
-def build_detector(size: str, reducer: str, num_classes: int) -> Detector:
+def build_detector(size: str, reducer: str, num_classes: int, options: Mapping[str, Any] | None = None) -> Detector:
     """A fresh network in training mode, on the CPU, float32.
 
     Args:
         size: a name in `vision.sizes.SIZES`, such as "nano", "deit_tiny" or "vit_adapter_tiny".
         reducer: name of a token reduction method in `tasktp_ros.reduction.REDUCERS`, such as "tasktp".
         num_classes: categories without background.
+        options: of the method, by name, see its constructor (docs/methods.md); None = its defaults.
 
     Raises:
-        ValueError: unknown size or reducer, no category, or a method that this size cannot have.
+        ValueError: unknown size, reducer or option, no category, or a method that this size cannot have.
     """
     config = size_config(size)
     if num_classes < 1:
         raise ValueError(f"a detector needs at least one category, got {num_classes}")
-    method = _method(size, config, reducer, num_classes)
+    method = _method(size, config, reducer, num_classes, options)
     channels = config.pyramid_channels
     backbone: Backbone | StemBackbone
     neck: FeaturePyramid | StemPyramid
@@ -61,9 +65,11 @@ def build_detector(size: str, reducer: str, num_classes: int) -> Detector:
     return Detector(backbone, neck, num_classes, config.proposals, config.regions)
 
 
-def _method(size: str, config: DetectorConfig, reducer: str, num_classes: int) -> Reducer:
+def _method(
+    size: str, config: DetectorConfig, reducer: str, num_classes: int, options: Mapping[str, Any] | None
+) -> Reducer:
     """The method, where this size can have it; ValueError says why not."""
-    method = build_reducer(reducer, config.dim, num_classes, config.presence)
+    method = build_reducer(reducer, config.dim, num_classes, config.presence, options)
     if config.windows:
         if reducer != "dense":
             raise ValueError(
@@ -73,6 +79,6 @@ def _method(size: str, config: DetectorConfig, reducer: str, num_classes: int) -
         return WindowedDense(config.depth // INTERACTIONS)
     if config.layer_scale and method.block_type is not Block:
         raise ValueError(f"{reducer} has blocks of its own, without the layer scale of {size}; tasktp can have it")
-    if config.depth != PUBLISHED_DEPTH and method.published_modules():
+    if config.depth != PUBLISHED_DEPTH and reducer != "dense":
         raise ValueError(f"{reducer} was published for {PUBLISHED_DEPTH} blocks, and {size} has {config.depth}")
     return method

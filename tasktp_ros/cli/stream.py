@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.evaluation.streams.report import stream_report, stream_table
     from tasktp_ros.runtime.models import open_model
 
-    card = open_model(arguments.model)[1]
-    if card.method == "dense":
+    network, card = open_model(arguments.model)
+    if not network.backbone.reducer.follows_streams:
         raise InputError(f"{card.name} has no gates: a stream follows what gates keep")
     labels = read_label_map(arguments.data / TABLE, card.vocabulary).of_grade("A")
     scans = [scan for scan in open_scans(arguments.data) if not unfit(scan)][: arguments.walks]

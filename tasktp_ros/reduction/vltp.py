@@ -15,12 +15,13 @@ so pruned ones, which keep their value, may come back; how many are kept is fixe
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.gated import GatedReducer
+from tasktp_ros.reduction.registry import register
+from tasktp_ros.vision.lesson import Lesson
 from tasktp_ros.vision.prune_decoder import PruneDecoder
 from tasktp_ros.vision.pruned_encoding import keep_highest
 from tasktp_ros.vision.reducer import ReductionState
@@ -49,6 +50,7 @@ class GuidedPruneDecoder(PruneDecoder):
         return ((shares / shares.sum(1, keepdim=True).clamp(min=1)) @ weight).expand(images, -1)
 
 
+@register("vltp")
 class VLTP(GatedReducer):
     """Three stages with one decoder; each decision holds for the three blocks up to the next.
 
@@ -60,7 +62,7 @@ class VLTP(GatedReducer):
         rates: share pruned at each stage; may be changed, as in the paper's table 4.
     """
 
-    name: ClassVar[str] = "vltp"
+    task_aware = True
 
     def __init__(self, dim: int, num_classes: int) -> None:
         super().__init__(blocks_per_gate=3)
@@ -88,6 +90,9 @@ class VLTP(GatedReducer):
             soft = logits.sigmoid()
             return kept.to(soft.dtype) - soft.detach() + soft
         return state.decide(ranked, kept)
+
+    def losses(self, state: ReductionState, lesson: Lesson) -> dict[str, Tensor]:
+        return lesson.prune_map_losses(state)
 
     def select_entering(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """The decoder's convolution needs the whole grid, so tokens that did not enter are looked at, and not kept."""

@@ -47,6 +47,7 @@ class ModelCard:
             images. () = leave only where a gate keeps nothing.
         measured: scores as measured, with what they were measured on.
         source: where weights came from that were not trained here: file, sha256, licence, published scores and what was assumed.
+        options: of the method, those that were chosen (docs/methods.md).
         score_map: how the network's box scores become probabilities of being right; None = they are given as they are.
     """
 
@@ -60,6 +61,7 @@ class ModelCard:
     reach: str = "blocks"
     stop_below: tuple[float, ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     score_map: ScoreMap | None = None
     source: dict[str, Any] = field(default_factory=dict)
 
@@ -130,6 +132,8 @@ def _read_card(path: Path, metadata: dict[str, str]) -> ModelCard:
         if fields.get("score_map") is not None:
             fields["score_map"] = ScoreMap(**fields["score_map"])
         check_reach(fields.get("reach", "blocks"))
+        if not isinstance(fields.get("options", {}), dict):
+            raise ValueError("the method's options must be given by name")
         return ModelCard(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"model file {path} has an unreadable card: {error}") from error
@@ -145,7 +149,7 @@ def _checked_vocabulary(names: Sequence[Any]) -> tuple[str, ...]:
 
 def _assemble(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> Detector:
     try:
-        detector = build_detector(card.size, card.method, len(card.vocabulary))
+        detector = build_detector(card.size, card.method, len(card.vocabulary), card.options)
     except ValueError as error:
         raise ModelError(f"model file {path} cannot be built: {error}") from error
     class_rows = tensors.get("roi_head.bbox_head.fc_cls.bias")

@@ -9,11 +9,14 @@
 
 """Recipes: how each model that ships, and the paper's models, are trained. A recipe is a list of stages."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tasktp_ros.datasets.augment import COCO_RECIPE, AugmentConfig
 from tasktp_ros.errors import InputError
+from tasktp_ros.reduction import build_reducer
 from tasktp_ros.training.detection_losses import SampleCounts
 from tasktp_ros.training.gate_losses import GATE_RECIPES, GateRecipe
 from tasktp_ros.vision.segmenter import SEGMENTERS
@@ -79,6 +82,7 @@ class Recipe:
         gates: how gates are trained.
         average: decay of the moving average of the weights, which is what is saved as the model.
         pretrained: timm model whose transformer weights are the start; "" = none.
+        options: of the method, by name.
     """
 
     name: str
@@ -89,6 +93,23 @@ class Recipe:
     gates: GateRecipe = field(default_factory=GateRecipe)
     average: float = 0.999
     pretrained: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_method(self, method: str, options: Mapping[str, Any]) -> "Recipe":
+        """The same training of a detector with another method, or other options of the same, under a name that says so.
+
+        Raises:
+            InputError: no such method or option, or a value that the method does not take.
+        """
+        try:
+            build_reducer(method, 16, 2, options=options)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        words = [self.name, *([method] if method != self.method else [])]
+        words += [f"{name}-{re.sub(r'[^A-Za-z0-9.]+', '-', str(value))}" for name, value in sorted(options.items())]
+        if any(stage.freeze for stage in self.stages) and not build_reducer(method, 16, 2).learned_names():
+            raise InputError(f"recipe {self.name} trains only what a method brings along, and {method} brings nothing")
+        return replace(self, name="-with-".join(words), method=method, options=dict(options))
 
 
 def _rooms(

@@ -82,7 +82,8 @@ def train(
             print(part.file.note, flush=True)
     prepare_machine(fabric.device)
     torch.manual_seed(run.seed)
-    detector = build_detector(recipe.size, recipe.method, len(vocabulary)).to(memory_format=torch.channels_last)
+    detector = build_detector(recipe.size, recipe.method, len(vocabulary), recipe.options)
+    detector = detector.to(memory_format=torch.channels_last)
     if not run.resume:
         if start not in ("", "none"):
             changes = start_from_model(detector, start, vocabulary)
@@ -103,7 +104,7 @@ def source_of(start: str) -> dict[str, Any]:
     """Whose weights a training starts from, with their licence, as far as the start's card says; what is trained here is nobody's."""
     file = None if start in ("", "none") else find_model(start)
     source = read_card(file).source if file else {}
-    kept = {name: source[name] for name in ("address", "sha256", "licence") if name in source}
+    kept: dict[str, Any] = {name: source[name] for name in ("address", "sha256", "licence") if name in source}
     return {"started_from": Path(start).stem, **kept} if source else {}
 
 
@@ -120,7 +121,8 @@ def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary:
         for number, source in enumerate(sources)
         if (number == 0 and source.only is None) or has_split(source, "val")
     }
-    card = ModelCard(recipe.name, recipe.size, recipe.method, recipe.vocabulary, vocabulary, True)
+    card = ModelCard(recipe.name, recipe.size, recipe.method, recipe.vocabulary, vocabulary, True,
+                     options=dict(recipe.options))  # fmt: skip
 
     def check(network: Detector) -> dict[str, float]:
         device = next(network.parameters()).device

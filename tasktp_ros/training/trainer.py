@@ -27,11 +27,17 @@ from tqdm import tqdm
 from tasktp_ros.datasets.coco import CocoDataset
 from tasktp_ros.datasets.mixed import MixedDataset
 from tasktp_ros.errors import DataError, TrainingError
-from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
 from tasktp_ros.training.failures import told_in_words
 from tasktp_ros.training.loading import Share, StageImages, load_steps
-from tasktp_ros.training.objectives import DetectionObjective, GateObjective, LabelObjective, Losses, Objective
+from tasktp_ros.training.objectives import (
+    DetectionObjective,
+    GateObjective,
+    LabelObjective,
+    Losses,
+    Objective,
+    gate_parts,
+)
 from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path, set_learning_rate
 from tasktp_ros.training.progress import Log, forget_checkpoint, load_checkpoint, save_checkpoint
 from tasktp_ros.training.recipes import Recipe, Stage
@@ -39,8 +45,6 @@ from tasktp_ros.training.remembering import Teacher, TuningObjective
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.row_gradients import enable_row_gradients
 from tasktp_ros.workers import children_ended
-
-GATE_PARTS = ("backbone.selectors", "backbone.selective_modules", "backbone.presence", "backbone.prune_decoder")
 
 
 @dataclass(frozen=True)
@@ -202,15 +206,15 @@ class Trainer:
         objective: Objective
         if stage.objective == "labels":
             objective = LabelObjective(self.detector, num_classes, stage.counts)
-        elif stage.objective == "gates" and isinstance(self.detector.backbone.reducer, TaskTP):
+        elif stage.objective == "gates" and self.detector.backbone.reducer.learns_at_gates:
             objective = GateObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
         elif self.teacher is not None:
             objective = TuningObjective(self.detector, num_classes, stage.counts, self.recipe.gates, self.teacher)
         else:
             objective = DetectionObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
-        parts = GATE_PARTS if stage.freeze else objective.trained_parts
+        parts = gate_parts(self.detector) if stage.freeze else objective.trained_parts
         for name, parameter in self.detector.named_parameters():
-            parameter.requires_grad_(name.startswith(tuple(f"{part}." for part in parts)))
+            parameter.requires_grad_(name.startswith(tuple(f"{part}." for part in parts)) or name in parts)
         if not any(parameter.requires_grad for parameter in objective.parameters()):
             raise DataError(
                 f"stage {stage.name!r} freezes the detector, but method {self.recipe.method!r} has no gates"
@@ -296,6 +300,7 @@ class Trainer:
             True,
             reach=self.reach,
             measured={"trained_with": trained_with},
+            options=dict(recipe.options),
             source=self.source,
         )
 

@@ -76,8 +76,7 @@ class Backbone(nn.Module):
         self.patch_embed = PatchEmbed(dim)
         block_type = ScaledBlock if layer_scale else reducer.block_type
         self.blocks = nn.Sequential(*(block_type(dim, heads) for _ in range(depth)))
-        for name, module in reducer.published_modules().items():
-            self.add_module(name, module)
+        reducer.register_into(self)
         self.spm = SpatialPrior(dim, stem_width)
         last = INTERACTIONS - 1
         self.interactions = nn.Sequential(
@@ -126,6 +125,7 @@ class Backbone(nn.Module):
         with stage("spatial_prior"):
             stride4, prior = self.embed_prior(image)
             tokens = self.patch_embed(image) + self.positions(*token_shapes[0])
+        self.reducer.enter(self, tokens, state)
         for index, interaction in enumerate(cast(Iterable[Interaction], self.interactions)):
             tokens = self.inject(interaction, tokens, prior, token_shapes, prior_shapes, state)
             first = index * self.blocks_per_interaction
