@@ -132,7 +132,7 @@ def _measure(
             nodes.check(program)
             row = summarise(answers, sent, rate, arguments.seconds)
             row["dropped"] = [count - before.get(camera, 0) for camera, count in enumerate(row["dropped"])]
-            rows.append({"detector": name, "rate": rate} | row)
+            rows.append({"detector": name, "rate": rate, "load": os.getloadavg()[0]} | row)
             print(f"tasktp latency: {name}, {cameras} cameras at {rate:g} Hz done", file=sys.stderr)
     return rows
 
@@ -172,5 +172,5 @@ def _soak(
             rig.send(arguments.soak_rate, SAMPLE_SECONDS)
             nodes.check("perception")
             answers += rig.take_answers()
-            samples.append({"at": rig.now()} | resources(nodes.running["perception"].pid))
+            samples.append({"at": rig.now(), "load": os.getloadavg()[0]} | resources(nodes.running["perception"].pid))
     return {"rate": arguments.soak_rate, "cameras": cameras} | soak_report(samples, answers)
