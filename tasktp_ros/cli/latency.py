@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tasktp_ros.evaluation.processes import Nodes
     from tasktp_ros.nodes.latency_rig import LatencyRig
 
-START_SECONDS = 90.0
+START_SECONDS = 600.0
 WARM_SECONDS = 2.0
 """Until the nodes are up, and of sending before the first measured frame."""
 IMAGES = 40
