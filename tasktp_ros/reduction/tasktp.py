@@ -53,18 +53,20 @@ class TaskGate(nn.Module):
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return logits if earlier is None else logits + earlier
 
-    def describe(self, class_logits: Tensor, relevant: Tensor) -> Tensor:
+    def describe(self, class_logits: Tensor, relevant: Tensor, probabilities: Tensor | None = None) -> Tensor:
         """Feature f of every token (equations 3 to 6).
 
         Args:
             class_logits: (B, N, num_classes + 1).
+            probabilities: their softmax, where it is known already.
             relevant: (B or 1, 1, num_classes + 1) bool, False for background.
 
         Returns:
             (B, N, 2k(C/4 + 1)): per half k embeddings, then k probabilities, descending; zeros for missing members.
         """
         members = torch.stack((relevant, ~relevant))
-        best, category = top_of_row(class_logits.softmax(-1).masked_fill(~members, -1.0), self.top)
+        likely = class_logits.softmax(-1) if probabilities is None else probabilities
+        best, category = top_of_row(likely.masked_fill(~members, -1.0), self.top)
         exists = best >= 0
         embedding = F.embedding(category, self.category_embed.weight) * exists[..., None]
         halves = torch.cat((embedding.flatten(-2), (best * exists).to(embedding.dtype)), dim=-1)
@@ -94,16 +96,17 @@ class PresenceHead(nn.Module):
         self.sharpness = nn.Parameter(torch.full((num_classes,), 2.0))
         self.trust = nn.Parameter(torch.zeros(1))
 
-    def forward(self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None, probabilities: Tensor | None = None
+    ) -> Tensor:
         """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32.
 
         Args:
             counted: (B, N) bool, the tokens that there are; None = all. An image without any has no meaning.
+            probabilities: softmax of the logits, where it is known and no gradient is asked for: then fewer steps give the same.
         """
-        if (
-            counted is None and not torch.is_grad_enabled()
-        ):  # the same in fewer steps, which need no gradient to be steady
-            number_seen = class_logits.softmax(-1)[..., :-1].pow(self.sharpness).sum(1).clamp(min=1e-30).log()
+        if counted is None and probabilities is not None:
+            number_seen = probabilities[..., :-1].pow(self.sharpness).sum(1).clamp(min=1e-30).log()
             return self._combined(number_seen, tokens.mean(1))
         likely = class_logits.log_softmax(-1)[..., :-1] * self.sharpness
         mean = tokens.mean(1)
@@ -190,11 +193,12 @@ class TaskTP(GatedReducer):
         module = cast(TaskGate, self.gates[gate])
         seen = tokens.detach() if self.stop_gradient else tokens
         class_logits = module.classify(seen, state.class_logits[-1] if state.class_logits else None)
-        features = module.describe(class_logits.detach(), self.split(state.relevant, tokens))
+        probabilities = None if torch.is_grad_enabled() else class_logits.softmax(-1)
+        features = module.describe(class_logits.detach(), self.split(state.relevant, tokens), probabilities)
         logits = module.judge(features)
         if len(self.presence):
             head = cast(PresenceHead, self.presence[gate])
-            state.presence.append(head(seen, class_logits, state.entering))
+            state.presence.append(head(seen, class_logits, state.entering, probabilities))
             hint = head.hint(state.presence[-1], state.relevant).to(logits.dtype)
             logits = torch.cat((logits[..., :KEEP], logits[..., KEEP:] + hint[..., None]), dim=-1)
         state.class_logits.append(class_logits)

@@ -284,6 +284,7 @@ def test_presence_grows_with_the_tokens_that_seem_to_be_of_a_category():
     assert more[0, 2] > 0.5 and (more[0, [0, 1, 3]] <= 0).all()
     with torch.no_grad():
         torch.testing.assert_close(head(tokens, logits), more + before)
+        torch.testing.assert_close(head(tokens, logits, None, logits.softmax(-1)), more + before)
     assert head.bfloat16()(tokens.bfloat16(), logits).dtype == torch.float32
     backbone = small_backbone("tasktp", presence=True)
     state = backbone.reducer.begin()
@@ -324,6 +325,7 @@ def test_a_half_with_fewer_members_than_k_is_padded_with_zeros():
     embeddings, probabilities = features[..., :16].unflatten(-1, (2, 8)), features[..., 16:18]
     torch.testing.assert_close(embeddings[:, :, 0], gate.category_embed.weight[3].expand(1, 5, 8))
     torch.testing.assert_close(probabilities[..., 0], logits.softmax(-1)[..., 3])
+    assert torch.equal(gate.describe(logits, relevant, logits.softmax(-1)), features)
     assert not embeddings[:, :, 1].any() and not probabilities[..., 1].any()
 
 
