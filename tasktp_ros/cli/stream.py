@@ -29,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         help=f"a shipped name or a .safetensors file, with gates (default: {DEFAULT_MODEL})",
     )
-    parser.add_argument("--reach", choices=("blocks", "network", "frame"),
-                        help="how far the task is followed (default: what the model was trained for)")  # fmt: skip
+    parser.add_argument("--reach", type=options.reach, metavar="WORD", help=options.REACH_HELP)
     parser.add_argument("--walks", type=options.whole(1), default=6, help="only so many scans (default: 6)")
     parser.add_argument(
         "--frames", type=options.whole(2), default=541, help="of each scan from its beginning (default: 541)"

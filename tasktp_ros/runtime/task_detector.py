@@ -24,11 +24,12 @@ from tasktp_ros.errors import InputError, TaskError
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.default import DEFAULT_MODEL
 from tasktp_ros.runtime.detections import Detections
+from tasktp_ros.runtime.execution import check_execution
 from tasktp_ros.runtime.masks import paste
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.prepare import prepare_for_inference
-from tasktp_ros.runtime.static_path import EXECUTIONS, SLOTS, Geometry, Read, StaticPath
+from tasktp_ros.runtime.static_path import SLOTS, Geometry, Read, StaticPath
 from tasktp_ros.runtime.stream import Arrival, Seen
 from tasktp_ros.runtime.timing import recorder_for
 from tasktp_ros.runtime.upload import Uploader
@@ -153,10 +154,7 @@ class TaskDetector:
 
     @execution.setter
     def execution(self, execution: str) -> None:
-        if execution not in EXECUTIONS:
-            raise ValueError(f"unknown execution {execution!r}; expected one of {', '.join(EXECUTIONS)}")
-        if execution == "graphs" and self.device.type != "cuda":
-            raise ValueError(f"execution 'graphs' needs a CUDA device, and this detector is on {self.device}")
+        check_execution(execution, self.device.type)
         if not self.network().backbone.reducer.static_shapes:
             execution = "dynamic"
         with self._busy:
