@@ -35,11 +35,18 @@ COMMANDS = {
     "sheet": "tasktp_ros.cli.sheet",
     "search": "tasktp_ros.cli.search",
     "stream": "tasktp_ros.cli.stream",
+    "vltp": "tasktp_ros.cli.vltp",
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",
     "latency": "tasktp_ros.cli.latency",
     "convert": "tasktp_ros.cli.convert",
+    "import": "tasktp_ros.cli.import_model",
+    "fetch": "tasktp_ros.cli.fetch",
+    "models": "tasktp_ros.cli.models",
+    "export": "tasktp_ros.cli.export",
+    "goal": "tasktp_ros.cli.goal",
+    "plan": "tasktp_ros.cli.plan",
     "demo": "tasktp_ros.cli.demo",
 }
 

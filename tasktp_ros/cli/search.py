@@ -169,11 +169,11 @@ def _queries(
 
 def _methods(arguments: argparse.Namespace, cards: dict[str, Any]) -> "list[Method]":
     from tasktp_ros.evaluation.search.measure import Method
+    from tasktp_ros.reduction import is_task_aware
 
     methods = []
     for model, card in cards.items():
-        task_aware = card.method == "tasktp"
-        if task_aware:
+        if is_task_aware(card.method):
             methods += [
                 Method(f"{card.name}, {REACH_TITLES[reach]}", model, narrowed=True, reach=reach)
                 for reach in dict.fromkeys(arguments.reach or DEFAULT_REACHES)
@@ -266,6 +266,7 @@ def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any]) -> int:
     from tasktp_ros.datasets.scannet.scan import open_scans
     from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.search.ros import search_in_ros
+    from tasktp_ros.reduction import is_task_aware
     from tasktp_ros.runtime.vocabularies import name_of_vocabulary
 
     name, target = arguments.ros
@@ -285,7 +286,7 @@ def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any]) -> int:
     reach = arguments.reach[-1] if arguments.reach else card.reach
     perception = {"model": model, "reach": reach}
     found = search_in_ros(
-        scan, table, target, perception, vocabulary, card.method == "tasktp", arguments.criterion, arguments.logs
+        scan, table, target, perception, vocabulary, is_task_aware(card.method), arguments.criterion, arguments.logs
     )
     report = provenance() | {"data": arguments.data.name, "model": card.name, "reach": reach} | found
     hand_over(

@@ -260,6 +260,8 @@ def _latency(name: str, report: dict[str, Any]) -> str:
                   f"{row['detect']['median']:.1f}", f"{age['median']:.1f} / {age['p95']:.1f} / {age['max']:.1f}",
                   f"{waiting['median']:.1f} / {waiting['p95']:.1f}", f"{row['late']:.1%}", ", ".join(map(str, row["answered"]))])
         )  # fmt: skip
+    if loads := _load([row.get("load") for row in report["rows"]]):
+        lines += ["", loads.strip()]
     if soak := report["soak"]:
         first, last, growth = soak["windows"][0], soak["windows"][-1], soak["growth"]
         lines.append(
@@ -267,8 +269,15 @@ def _latency(name: str, report: dict[str, Any]) -> str:
             f"memory {first['rss_mib']:.1f} MiB at first and {last['rss_mib']:.1f} at last, threads {first['threads']:g} and "
             f"{last['threads']:g}, median age {first['age_median']:.1f} and {last['age_median']:.1f} ms; from the second fifth to the last "
             f"{growth['rss_mib']:+.1f} MiB, {growth['threads']:+g} threads, {growth['age_median']:+.1f} ms."
+            + _load([window.get("load") for window in soak["windows"]])
         )
     return "\n".join([*lines, ""])
+
+
+def _load(loads: Sequence[float | None]) -> str:
+    """How busy the machine was, where that was noted."""
+    known = [load for load in loads if load is not None]
+    return f" Load of the machine: {min(known):.1f} to {max(known):.1f} processes that wanted a core." if known else ""
 
 
 def _cells(values: dict[str, float]) -> list[str]:

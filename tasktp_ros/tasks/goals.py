@@ -16,12 +16,21 @@ clock is a function, so every rule about time can be tested without waiting.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from tasktp_ros.errors import TaskError
-from tasktp_ros.tasks.rules import GoalRules
 
 LONGEST_ID = 256
 MOST_GOALS = 256
+
+
+class Words(Protocol):
+    """What makes categories of a goal's words, such as rules or a chain of resolvers; raises TaskError for what it does not know."""
+
+    vocabulary: tuple[str, ...]
+
+    def resolve(self, goal_id: str, text: str, categories: Sequence[str]) -> tuple[str, ...] | None:
+        """Categories in vocabulary order, None for all."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +72,14 @@ class GoalBook:
     Every method that rejects a goal raises :class:`TaskError` with one sentence and leaves the book as it was.
 
     Args:
-        rules: turns the words of a goal into categories.
+        words: turns the words of a goal into categories.
         clock: current time in seconds; may jump, as the time of a replayed recording does. None = no time yet: until there
             is one, no goal gets older.
         capacity: most goals that run at once; the next one is rejected.
     """
 
-    def __init__(self, rules: GoalRules, clock: Callable[[], float | None], capacity: int = MOST_GOALS) -> None:
-        self.rules = rules
+    def __init__(self, words: Words, clock: Callable[[], float | None], capacity: int = MOST_GOALS) -> None:
+        self.words = words
         self._clock = clock
         self._capacity = capacity
         self._goals: dict[str, Goal] = {}
@@ -103,22 +112,45 @@ class GoalBook:
         Raises:
             TaskError: unknown task or categories, a negative time to live, an over-long id, or a full book.
         """
-        _check_id(goal_id)
+        check_id(goal_id)
         if time_to_live is not None and time_to_live < 0:
             raise TaskError(f"goal {goal_id!r} has a time to live of {time_to_live:g} s; 0 runs until cancelled")
+        return self.put(goal_id, self.words.resolve(goal_id, text, categories), priority, time_to_live)
+
+    def put(
+        self,
+        goal_id: str,
+        categories: tuple[str, ...] | None,
+        priority: int = 0,
+        time_to_live: float | None = None,
+        started: float | None = None,
+    ) -> Goal:
+        """Start or restart a goal whose categories are known, None for the whole vocabulary.
+
+        Args:
+            started: time of the clock it counts from; None: now.
+
+        Raises:
+            TaskError: an over-long id, or a full book.
+        """
+        check_id(goal_id)
         self.expire()
         if goal_id not in self._goals and len(self._goals) >= self._capacity:
             raise TaskError(f"goal {goal_id!r} rejected: {self._capacity} goals are running already, cancel some first")
         goal = Goal(
             goal_id=goal_id,
-            categories=self.rules.resolve(goal_id, text, categories),
+            categories=categories,
             priority=priority,
             time_to_live=time_to_live or None,
-            started=self._clock(),
+            started=self._clock() if started is None else started,
         )
         self._goals.pop(goal_id, None)
         self._goals[goal_id] = goal
         return goal
+
+    def running(self, goal_id: str) -> bool:
+        """Whether a goal of this id runs."""
+        return goal_id in self._goals
 
     def cancel(self, goal_id: str) -> Goal:
         """End a running goal.
@@ -126,7 +158,7 @@ class GoalBook:
         Raises:
             TaskError: no goal of this id is running.
         """
-        _check_id(goal_id)
+        check_id(goal_id)
         self.expire()
         if goal_id not in self._goals:
             raise TaskError(f"cannot cancel goal {goal_id!r}: no goal of this id is running")
@@ -163,10 +195,11 @@ class GoalBook:
             if goal.categories is None:
                 return None
             wanted.update(goal.categories)
-        return tuple(name for name in self.rules.vocabulary if name in wanted)
+        return tuple(name for name in self.words.vocabulary if name in wanted)
 
 
-def _check_id(goal_id: str) -> None:
+def check_id(goal_id: str) -> None:
+    """Refuse an id that is too long; raises TaskError."""
     if len(goal_id) > LONGEST_ID:
         raise TaskError(f"a goal id of {len(goal_id)} characters is too long; expected at most {LONGEST_ID}")
 

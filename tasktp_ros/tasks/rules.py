@@ -14,7 +14,7 @@ one line of YAML. Words are compared whole and without regard to case, plural, h
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ LONGEST_TEXT = 4096
 
 MOST_NAMES = 10_000
 ALL = "all"
+
+ARTICLES = frozenset("the a an my your his her its our their this that these those some".split())
 
 _WORD = re.compile(r"[^\W_]+")
 _IRREGULAR = {
@@ -41,11 +43,15 @@ _IRREGULAR = {
 
 
 @dataclass(frozen=True)
-class _Phrase:
-    """Some words in a row and what they stand for; `categories` None means the whole vocabulary."""
+class Phrase:
+    """Some words in a row and what they stand for; `categories` None means the whole vocabulary.
+
+    `task` is the rule that says so, empty for a name of the vocabulary.
+    """
 
     words: tuple[frozenset[str], ...]
     categories: tuple[str, ...] | None
+    task: str = ""
 
 
 class GoalRules:
@@ -65,7 +71,7 @@ class GoalRules:
     def __init__(self, tasks: Mapping[str, Mapping[str, Any]], vocabulary: Sequence[str]) -> None:
         self.vocabulary = tuple(vocabulary)
         self._known = {" ".join(_words(name)): name for name in self.vocabulary}
-        self._phrases: dict[str, list[_Phrase]] = {}
+        self._phrases: dict[str, list[Phrase]] = {}
         problems: list[str] = []
         for name in self.vocabulary:
             self._add_phrase(name, (name,))
@@ -106,7 +112,7 @@ class GoalRules:
             TaskError: nothing of this is known, or an explicit category is not in the vocabulary.
         """
         if categories:
-            return self._explicit(goal_id, categories)
+            return self.explicit(goal_id, categories)
         for sentence in (text[:LONGEST_TEXT], goal_id):
             found, matched = self._search(_words(sentence))
             if matched:
@@ -114,7 +120,8 @@ class GoalRules:
         said = f"goal {goal_id!r}" + (f" with the text {_shortened(text)!r}" if text.strip() else "")
         raise TaskError(f"{said} names no known task and no category of the vocabulary ({len(self.vocabulary)} names)")
 
-    def _explicit(self, goal_id: str, categories: Sequence[str]) -> tuple[str, ...]:
+    def explicit(self, goal_id: str, categories: Sequence[str]) -> tuple[str, ...]:
+        """Check the names that a goal lists and return them in vocabulary order; raises TaskError."""
         if len(categories) > MOST_NAMES:
             raise TaskError(f"goal {goal_id!r} lists {len(categories)} categories; expected at most {MOST_NAMES}")
         normal = {" ".join(_words(name[:LONGEST_TEXT])): name for name in categories if name.strip()}
@@ -128,25 +135,34 @@ class GoalRules:
 
     def _search(self, words: Sequence[str]) -> tuple[tuple[str, ...] | None, bool]:
         """Walk over the words, taking at each the longest phrases that start there ("hot dog" holds no dog)."""
-        found: set[str] = set()
-        everything, matched, position = False, False, 0
-        while position < len(words):
-            phrases = self._longest_at(words, position)
-            for phrase in phrases:
-                matched = True
-                everything = everything or phrase.categories is None
-                found.update(phrase.categories or ())
-            position += len(phrases[0].words) if phrases else 1
-        return (None if everything else self._ordered(found)), matched
+        phrases = [phrase for _, _, found in self.phrases(words) for phrase in found]
+        if any(phrase.categories is None for phrase in phrases):
+            return None, True
+        return self._ordered(name for phrase in phrases for name in phrase.categories or ()), bool(phrases)
 
-    def _longest_at(self, words: Sequence[str], position: int) -> list[_Phrase]:
-        longest: list[_Phrase] = []
-        candidates = {id(p): p for form in _forms(words[position]) for p in self._phrases.get(form, ())}
+    def phrases(self, words: Sequence[str]) -> Iterator[tuple[int, int, list[Phrase]]]:
+        """The phrases in a sentence of lower-case words: index of their first word, that after the last, and all that fit there.
+
+        Articles may stand between the words of a phrase, and need not: "set table" is "set the table".
+        """
+        kept = [index for index, word in enumerate(words) if word not in ARTICLES]
+        bare = [words[index] for index in kept]
+        position = 0
+        while position < len(bare):
+            found = self._longest_at(bare, position)
+            length = len(found[0].words) if found else 1
+            if found:
+                yield kept[position], kept[position + length - 1] + 1, found
+            position += length
+
+    def _longest_at(self, words: Sequence[str], position: int) -> list[Phrase]:
+        longest: list[Phrase] = []
+        candidates = {id(p): p for form in forms(words[position]) for p in self._phrases.get(form, ())}
         for phrase in candidates.values():
             here = words[position : position + len(phrase.words)]
             if len(here) < len(phrase.words) or (longest and len(phrase.words) < len(longest[0].words)):
                 continue
-            if all(forms & _forms(word) for forms, word in zip(phrase.words, here, strict=True)):
+            if all(same & forms(word) for same, word in zip(phrase.words, here, strict=True)):
                 if longest and len(phrase.words) > len(longest[0].words):
                     longest.clear()
                 longest.append(phrase)
@@ -171,10 +187,13 @@ class GoalRules:
             if not categories:
                 return
         for phrase in (task, *words):
-            self._add_phrase(phrase, categories)
+            self._add_phrase(phrase, categories, task)
 
-    def _add_phrase(self, phrase: str, categories: tuple[str, ...] | None) -> None:
-        entry = _Phrase(words=tuple(_forms(word) for word in _words(phrase)), categories=categories)
+    def _add_phrase(self, phrase: str, categories: tuple[str, ...] | None, task: str = "") -> None:
+        words = _words(phrase)
+        entry = Phrase(
+            tuple(forms(word) for word in words if word not in ARTICLES or len(words) == 1), categories, task
+        )
         for form in entry.words[0]:
             self._phrases.setdefault(form, []).append(entry)
 
@@ -187,18 +206,18 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def _forms(word: str) -> frozenset[str]:
+def forms(word: str) -> frozenset[str]:
     """Return the word and what it may be the plural of; two words are the same if they share a form."""
-    forms = {word, _IRREGULAR.get(word, word)}
+    found = {word, _IRREGULAR.get(word, word)}
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
-        forms.add(word[:-1])
+        found.add(word[:-1])
         if word.endswith("es"):
-            forms.add(word[:-2])
+            found.add(word[:-2])
         if word.endswith("ies"):
-            forms.add(word[:-3] + "y")
+            found.add(word[:-3] + "y")
         if word.endswith("ves"):
-            forms.update((word[:-3] + "f", word[:-3] + "fe"))
-    return frozenset(form for form in forms if len(form) > 1 or form == word)
+            found.update((word[:-3] + "f", word[:-3] + "fe"))
+    return frozenset(form for form in found if len(form) > 1 or form == word)
 
 
 def _is_list_of_names(names: Any) -> bool:

@@ -18,7 +18,7 @@ from torch import nn
 from tasktp_ros.training.recipes import Stage
 from tasktp_ros.vision.vit import Residual
 
-UNDECAYED_NAMES = ("pos_embed", "level_embed")
+UNDECAYED_NAMES = ("pos_embed", "level_embed", "cls_token")
 START = 1e-3
 QUICK_NAMES = (".scale", ".sharpness", ".trust", ".context")
 QUICK = 5.0

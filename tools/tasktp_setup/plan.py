@@ -39,6 +39,6 @@ def plan(environ: Mapping[str, str]) -> list[Step]:
         *steps,
         Step("vision_msgs", "messages of vision_msgs", contents(ROOT / "interfaces"), build_vision_msgs),
         Step("package", "this package",
-             contents(*(ROOT / name for name in ("CMakeLists.txt", "package.xml", "msg", "scripts"))) + links,
+             contents(*(ROOT / name for name in ("CMakeLists.txt", "package.xml", "msg", "srv", "scripts"))) + links,
              lambda: colcon(ROOT, "tasktp_ros")),
     ]  # fmt: skip

@@ -24,6 +24,7 @@ from tasktp_ros.nodes.launching.actions import ends_launch, node
 from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, one_of, optional, switch, topics
 from tasktp_ros.nodes.launching.parameter_files import parameter_file, parameter_of
 from tasktp_ros.nodes.names import namespace_name
+from tasktp_ros.runtime.execution import EXECUTIONS
 from tasktp_ros.runtime.vocabularies import name_of_vocabulary
 from tasktp_ros.vision.reach import REACHES
 
@@ -36,13 +37,19 @@ ARGUMENTS = (
         parameter_file,
     ),
     Argument("use_sim_time", "", "true: take the time from /clock; empty: as in params_file", optional(switch)),
-    Argument("model", "", "shipped model or .safetensors file; empty: as in params_file", optional(model)),
+    Argument("model", "", "shipped or fetched model, or .safetensors file; empty: as in params_file", optional(model)),
     Argument("cameras", "", "image topics, as [/front/image, /rear/image]; empty: as in params_file", optional(topics)),
     Argument(
         "reach",
         "",
         f"how far the task is followed: {', '.join(REACHES)}; empty: as in params_file",
         optional(one_of(*REACHES)),
+    ),
+    Argument(
+        "execution",
+        "",
+        f"how frames are run: {', '.join(EXECUTIONS)}; empty: as in params_file",
+        optional(one_of(*EXECUTIONS)),
     ),
     Argument("autostart", "true", "configure and activate at once; false: wait for a lifecycle manager", switch),
     Argument("log_level", "info", "debug, info, warn, error or fatal", log_level),
@@ -60,8 +67,8 @@ def nodes(given: Mapping[str, Any]) -> list[Node]:
     common = {"autostart": given["autostart"], **_named(given, "use_sim_time")}
     own_words = {"vocabulary": name_of_vocabulary(given["model"])} if given["model"] else {}
     own = {
-        "perception": common | _named(given, "model", "cameras", "reach"),
-        "task_manager": common | own_words,
+        "perception": common | _named(given, "model", "cameras", "reach", "execution"),
+        "task_manager": common | own_words | _named({"plans_file": "", "plan": "", **given}, "plans_file", "plan"),
     }
     return [
         node(name, given, parameters, ends_launch, files=[given["params_file"]], respawn=given["respawn"])

@@ -25,6 +25,10 @@ from typing import Any
 from tasktp_ros.errors import TaskError
 from tasktp_ros.files import replacing
 from tasktp_ros.tasks.goals import Goal
+from tasktp_ros.tasks.plans import Record, RunningPlan, make_plan, make_step
+
+OTHER_CLOCK = -1.0
+"""Start of a step that was timed by another clock."""
 
 
 def usual_file(node_name: str) -> Path:
@@ -35,7 +39,7 @@ def usual_file(node_name: str) -> Path:
 
 
 class KeptGoals:
-    """One file with goals.
+    """One file with goals and plans.
 
     Args:
         path: the file; its folder is made.
@@ -46,13 +50,14 @@ class KeptGoals:
         self.path = path
         self._clock = "simulated" if simulated_time else "time of day"
 
-    def write(self, goals: Sequence[Goal]) -> None:
-        """Keep these goals and no others; raises OSError."""
-        if not goals:
+    def write(self, goals: Sequence[Goal], plans: Sequence[RunningPlan] = ()) -> None:
+        """Keep these goals and plans and no others; raises OSError."""
+        if not goals and not plans:
             self.forget()
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = {"boot": _boot(), "clock": self._clock, "goals": [asdict(goal) for goal in goals]}
+        kept["plans"] = [_plan_entry(plan) for plan in plans]
         with replacing(self.path) as beside:
             beside.write_text(json.dumps(kept), encoding="utf-8")
 
@@ -61,8 +66,8 @@ class KeptGoals:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self.path.unlink()
 
-    def read(self, vocabulary: Sequence[str]) -> list[Goal]:
-        """Return the kept goals; the time to live of those that were timed by another clock starts anew.
+    def read(self, vocabulary: Sequence[str]) -> tuple[list[Goal], list[RunningPlan]]:
+        """Return the kept goals and plans; times of those that were timed by another clock start anew.
 
         Raises:
             TaskError: there were goals, but they cannot be brought back; the sentence says why.
@@ -70,12 +75,13 @@ class KeptGoals:
         try:
             text = self.path.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            return [], []
         except (OSError, UnicodeDecodeError) as error:
             raise TaskError(f"goals are lost: {self.path} cannot be read: {error}") from error
         try:
             kept = json.loads(text)
             goals = [_goal(entry) for entry in kept["goals"]]
+            plans = [_plan(entry, vocabulary) for entry in kept.get("plans", [])]
             boot, clock = kept["boot"], kept["clock"]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise TaskError(f"goals are lost: {self.path} is damaged") from error
@@ -84,7 +90,11 @@ class KeptGoals:
         unknown = {name for goal in goals for name in goal.categories or ()} - set(vocabulary)
         if unknown:
             raise TaskError(f"{len(goals)} goals are lost: they are for a vocabulary that has {sorted(unknown)[0]!r}")
-        return goals if clock == self._clock else [replace(goal, started=None) for goal in goals]
+        if clock == self._clock:
+            return goals, plans
+        for plan in plans:
+            plan.records[-1] = replace(plan.records[-1], started=OTHER_CLOCK)
+        return [replace(goal, started=None) for goal in goals], plans
 
 
 def _goal(entry: dict[str, Any]) -> Goal:
@@ -101,6 +111,22 @@ def _goal(entry: dict[str, Any]) -> Goal:
     if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, numbers)):
         raise ValueError("not a goal")
     return goal
+
+
+def _plan_entry(running: RunningPlan) -> dict[str, Any]:
+    plan = running.plan
+    steps = [{"name": s.name, "categories": s.categories, "ends": [end.text for end in s.ends]} for s in plan.steps]
+    records = [asdict(record) for record in running.records]
+    return {"id": plan.plan_id, "priority": plan.priority, "steps": steps, "records": records}
+
+
+def _plan(entry: dict[str, Any], vocabulary: Sequence[str]) -> RunningPlan:
+    steps = [make_step(step["name"], step["categories"], step["ends"], vocabulary) for step in entry["steps"]]
+    records = [Record(float(r["started"]), r["ended"], str(r["reason"])) for r in entry["records"]]
+    times = [time for record in records for time in (record.started, record.ended) if time is not None]
+    if not 1 <= len(records) <= len(steps) or not all(map(math.isfinite, times)):
+        raise ValueError("not a running plan")
+    return RunningPlan(make_plan(entry["id"], steps, int(entry["priority"])), records)
 
 
 def _boot() -> str:

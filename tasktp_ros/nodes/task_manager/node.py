@@ -10,7 +10,8 @@
 """What the task manager does in each lifecycle state; `task_manager.py` lists its topics."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,24 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
 from tasktp_ros.errors import TaskError
-from tasktp_ros.msg import TaskCategories, TaskGoal
+from tasktp_ros.msg import TaskCategories, TaskGoal, TaskPlan
 from tasktp_ros.nodes import qos
 from tasktp_ros.nodes.clock import node_time
 from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
 from tasktp_ros.nodes.lifecycle import ManagedNode
-from tasktp_ros.nodes.parameters import declare
+from tasktp_ros.nodes.task_manager.asker import Answer, Asker, Question
 from tasktp_ros.nodes.task_manager.kept_goals import KeptGoals, usual_file
-from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
+from tasktp_ros.nodes.task_manager.parameters import UNCONFIGURED_ONLY, declare_parameters
+from tasktp_ros.nodes.task_manager.plan_runner import PlanRunner
 from tasktp_ros.runtime.vocabularies import find_vocabulary
 from tasktp_ros.tasks.goals import ActiveTask, Goal, GoalBook
+from tasktp_ros.tasks.plans import MOST_STEPS, Plan, make_plan, make_step, read_plans
 from tasktp_ros.tasks.rules import GoalRules
-from tasktp_ros.tasks.vocabulary import VOCABULARIES
+from tasktp_ros.tasks.words.build import build_chain, shipped_rules_file
+from tasktp_ros.tasks.words.chain import Chain
+from tasktp_ros.tasks.words.steps import plan_of
 
 EXPIRY_PERIOD = 0.1
-UNCONFIGURED_ONLY = ("rules_file", "vocabulary", "state_file")
 
 
 class TaskManagerNode(ManagedNode):
@@ -42,6 +46,11 @@ class TaskManagerNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("task_manager")
         self._book: GoalBook | None = None
+        self._chain: Chain | None = None
+        self._asker: Asker | None = None
+        self._plans: PlanRunner | None = None
+        self._known_plans: dict[str, Plan] = {}
+        self._first_plan: Plan | None = None
         self._kept: KeptGoals | None = None
         self._kept_at = 0.0
         self._unkept = False
@@ -49,71 +58,77 @@ class TaskManagerNode(ManagedNode):
         self._revision = 0
         self._problem = ""
         self._refused = 0
+        self._reason = ""
         self._goals: Any = None
+        self._plan_orders: Any = None
         self._categories: Any = None
         self._expiry_timer: Any = None
-        only_unconfigured = "can be set while the node is unconfigured"
-        declare(
-            self,
-            "rules_file",
-            "",
-            "Path of the rules that turn goals into categories; empty for the ones that come with the package.",
-            constraints=only_unconfigured,
-        )
-        declare(
-            self,
-            "vocabulary",
-            DEFAULT_VOCABULARY,
-            "Vocabulary of the detectors that listen.",
-            constraints=f"one of {', '.join(VOCABULARIES)}, or a model's file; {only_unconfigured}",
-        )
-        declare(
-            self,
-            "state_file",
-            "auto",
-            "Where running goals are kept for a restart after a crash; auto: in ROS's folder, empty: nowhere.",
-            constraints=only_unconfigured,
-        )
+        declare_parameters(self)
+        self._answered = self.create_guard_condition(self._take_answers)
         self.add_on_set_parameters_callback(self._check_parameters)
 
     def configure(self) -> None:
         """Read the rules."""
         self._vocabulary, categories = find_vocabulary(self.get_parameter("vocabulary").value)
         own = self.get_parameter("rules_file").value
-        path = own or _shipped_rules()
+        path = own or shipped_rules_file()
         rules = GoalRules.from_yaml(path, categories)
         for problem in rules.problems if own else ():
             self.get_logger().warning(f"{problem} ({path})")
-        self._book = GoalBook(rules, clock=lambda: node_time(self))
+        self._chain = self._build_chain(rules)
+        plans = self.get_parameter("plans_file").value
+        self._known_plans = read_plans(plans, categories) if plans else {}
+        self._first_plan = self._known_plan(plan) if (plan := self.get_parameter("plan").value) else None
+        self._book = GoalBook(self._chain, clock=lambda: node_time(self))
+        self._plans = PlanRunner(self, self._book, self._book_changed)
         self._bring_back(self._book)
+        self._asker = Asker(self._chain, self._answered.trigger) if self._chain.has_slow else None
         self._published = None
         self._problem = ""
         self._categories = self.create_lifecycle_publisher(TaskCategories, "task_categories", qos.LATCHED)
         lacking = f"; {len(rules.problems)} tasks go without what it lacks" if rules.problems else ""
         self.get_logger().info(f"rules {path}, vocabulary {self._vocabulary}{lacking}")
 
+    def _build_chain(self, rules: GoalRules) -> Chain:
+        values = {name: self.get_parameter(name).value for name in ("encoder", "llm_model", "llm_seconds")}
+        chain = build_chain(rules, llm=self.get_parameter("llm_url").value, **values)
+        self.get_logger().info(f"words are understood by {', '.join(resolver.name for resolver in chain.resolvers)}")
+        return chain
+
     def activate(self) -> None:
         """Say what is wanted now, then take goals."""
         self._publish_changes()
+        if self._plans is not None:
+            self._plans.activate()
+            if self._first_plan is not None and not self._plans.running:
+                self._plans.start(self._first_plan)
+        self._plan_orders = self.create_subscription(TaskPlan, "task_plan", self._receive_plan, qos.GOALS)
         self._goals = self.create_subscription(TaskGoal, "task_goal", self._receive, qos.GOALS)
         self._expiry_timer = self.create_timer(EXPIRY_PERIOD, self._expire, clock=self.steady_clock)
 
     def deactivate(self) -> None:
         """Take no more goals; the running ones are kept, and their time goes on."""
-        if self._goals is not None:
-            self.destroy_subscription(self._goals)
+        for subscription in (self._goals, self._plan_orders):
+            if subscription is not None:
+                self.destroy_subscription(subscription)
+        if self._plans is not None:
+            self._plans.deactivate()
         if self._expiry_timer is not None:
             self.destroy_timer(self._expiry_timer)
-        self._goals = self._expiry_timer = None
+        self._goals = self._plan_orders = self._expiry_timer = None
 
     def release(self) -> None:
         """Forget goals and rules."""
         self.deactivate()
+        if self._asker is not None:
+            self._asker.close()
         if self._book is not None:
             self._keep([])
+        if self._plans is not None:
+            self._plans.close()
         if self._categories is not None:
             self.destroy_lifecycle_publisher(self._categories)
-        self._categories = self._book = self._kept = None
+        self._categories = self._book = self._kept = self._chain = self._asker = self._plans = None
 
     def _bring_back(self, book: GoalBook) -> None:
         """Go on with the goals of a node of this name that crashed, or say that they are lost."""
@@ -123,13 +138,16 @@ class TaskManagerNode(ManagedNode):
         path = usual_file(self.get_fully_qualified_name()) if asked == "auto" else Path(asked)
         self._kept = KeptGoals(path, simulated_time=self.get_clock().ros_time_is_active)
         try:
-            goals = self._kept.read(book.rules.vocabulary)
+            goals, plans = self._kept.read(book.words.vocabulary)
         except TaskError as error:
             self.get_logger().warning(str(error))
             self._keep([])
             return
         book.restore(goals)
         ended = book.expire()
+        if plans and self._plans is not None:
+            self._plans.restore(plans)
+            self.get_logger().warning(f"{len(plans)} plans are brought back after a crash")
         if goals:
             over = f"; the time of {len(ended)} was over" if ended else ""
             self.get_logger().warning(f"{len(book)} goals are brought back after a crash, from {path}{over}")
@@ -145,40 +163,133 @@ class TaskManagerNode(ManagedNode):
         if self._kept is None:
             return
         try:
-            self._kept.write(goals)
+            self._kept.write(goals, self._plans.running if goals and self._plans else ())
         except OSError as error:
             self.complaints.say(f"goals would not survive a crash: cannot write {self._kept.path}: {error.strerror}")
 
+    def _book_changed(self) -> None:
+        if self._book is not None:
+            self._goals_changed(self._book)
+            self._publish_changes()
+
     def _receive(self, message: TaskGoal) -> None:
+        self._attempt_goal(lambda book: self._apply(book, message))
+
+    def _receive_plan(self, message: TaskPlan) -> None:
+        self._attempt_goal(lambda book: self._apply_plan(message))
+
+    def _attempt_goal(self, action: Callable[[GoalBook], None]) -> None:
+        """Do what a message asks for; what cannot be done is said, and changes nothing."""
         if self._book is None:
             return
         try:
-            self._apply(self._book, message)
+            action(self._book)
         except TaskError as error:
-            self._refused += 1
-            self._problem = f"{error}; the task stays as it is"
-            self.complaints.say(self._problem)
+            self._refuse(str(error))
             return
         self._problem = ""
-        self._goals_changed(self._book)
-        self._publish_changes()
+        self._book_changed()
+
+    def _refuse(self, reason: str) -> None:
+        self._refused += 1
+        self._problem = f"{reason}; the task stays as it is"
+        self.complaints.say(self._problem)
 
     def _apply(self, book: GoalBook, message: TaskGoal) -> None:
-        if message.action == TaskGoal.CANCEL:
-            book.cancel(message.id)
-        elif message.action == TaskGoal.START:
-            book.start(
-                message.id,
-                text=message.text,
-                categories=message.categories,
-                priority=message.priority,
-                time_to_live=message.time_to_live.sec + message.time_to_live.nanosec / 1e9,
-            )
-        else:
+        assert self._plans is not None and self._chain is not None
+        if message.action not in (TaskGoal.START, TaskGoal.CANCEL):
             raise TaskError(
                 f"goal {message.id[:80]!r} has the action {message.action}; "
                 f"expected {TaskGoal.START} (start) or {TaskGoal.CANCEL} (cancel)"
             )
+        plan = None
+        if message.action == TaskGoal.CANCEL:
+            self._cancel(book, message.id)
+            return
+        if not message.categories and not _seconds(message):
+            plan = plan_of(message.id, message.text, self._chain, message.priority)
+        if plan is None:
+            self._start_goal(book, self._chain, message)
+        else:
+            self._plans.start(plan)
+            self._forget(message.id)
+
+    def _cancel(self, book: GoalBook, goal_id: str) -> None:
+        assert self._plans is not None
+        gone = self._forget(goal_id), self._plans.cancel(goal_id)
+        if book.running(goal_id) or not any(gone):
+            book.cancel(goal_id)
+
+    def _start_goal(self, book: GoalBook, chain: Chain, message: TaskGoal) -> None:
+        """Put in force what is known now, and ask the slow resolvers for what is not."""
+        assert self._plans is not None
+        said = None if message.categories else chain.explain(message.id, message.text)
+        asks = self._asker is not None and said is not None and not said.complete and bool(message.text.strip())
+        if said is None or said.found or not asks or _seconds(message) < 0:
+            book.start(message.id, message.text, message.categories, message.priority, _seconds(message))
+            self._forget(message.id)
+            self._plans.cancel(message.id)
+            self._reason = said.reason if said else ""
+        else:
+            self.get_logger().info(
+                f"goal {message.id[:80]!r}: {message.text[:80]!r} is not known yet, slower resolvers are asked"
+            )
+        if self._asker is not None and asks:
+            started, lives = node_time(self), _seconds(message) or None
+            if not self._asker.ask(Question(message.id, message.text, message.priority, lives, started)):
+                self.complaints.say(
+                    f"goal {message.id[:80]!r}: too many goals wait for slow resolvers, they are not asked"
+                )
+
+    def _forget(self, goal_id: str) -> bool:
+        return self._asker is not None and self._asker.forget(goal_id)
+
+    def _take_answers(self) -> None:
+        """Bring what slow resolvers found into force, as a new revision."""
+        if self._asker is None or self._book is None or self._chain is None:
+            return
+        for answer in self._asker.answers():
+            if answer.problem:
+                self.complaints.say(f"goal {answer.question.goal_id[:80]!r}: {answer.problem}")
+            try:
+                self._revise(self._book, self._chain, answer)
+            except TaskError as error:
+                if answer.last:
+                    self._refuse(str(error))
+
+    def _revise(self, book: GoalBook, chain: Chain, answer: Answer) -> None:
+        asked = answer.question
+        categories = chain.categories(asked.goal_id, asked.text, answer.understanding)
+        book.put(asked.goal_id, categories, asked.priority, asked.time_to_live, asked.started)
+        self._reason, self._problem = answer.understanding.reason, ""
+        self._book_changed()
+
+    def _apply_plan(self, message: TaskPlan) -> None:
+        assert self._plans is not None and self._chain is not None
+        if message.action == TaskPlan.CANCEL:
+            if not self._plans.cancel(message.id):
+                raise TaskError(f"cannot cancel plan {message.id[:80]!r}: no plan of this id is running")
+        elif message.action == TaskPlan.START:
+            self._plans.start(self._plan(message, self._chain))
+        else:
+            raise TaskError(
+                f"plan {message.id[:80]!r} has the action {message.action}; expected 0 (start) or 1 (cancel)"
+            )
+
+    def _plan(self, message: TaskPlan, chain: Chain) -> Plan:
+        if not message.steps:
+            return replace(self._known_plan(message.id), priority=message.priority)
+        steps = []
+        for step in message.steps[: MOST_STEPS + 1]:
+            names = chain.resolve(step.name, step.text, step.categories)
+            steps.append(make_step(step.name, names, list(step.ends), chain.vocabulary))
+        return make_plan(message.id, steps, message.priority)
+
+    def _known_plan(self, name: str) -> Plan:
+        if name not in self._known_plans:
+            listed = ", ".join(self._known_plans) or "none"
+            raise TaskError(f"plan {name[:80]!r} has no steps, and the file of plans has none of this name: {listed}")
+        return self._known_plans[name]
 
     def _expire(self) -> None:
         if self._book is None:
@@ -189,6 +300,8 @@ class TaskManagerNode(ManagedNode):
         if ended or self._unkept:
             self._keep(self._book.goals)
         self._publish_changes()
+        if self._plans is not None:
+            self._plans.look_at_the_clock()
 
     def _publish_changes(self) -> None:
         """Publish what is wanted and by which goal, if that is not what was published last."""
@@ -225,6 +338,7 @@ class TaskManagerNode(ManagedNode):
             self, self.resolve_topic_name("task_goal"), ["tasktp_ros/msg/TaskGoal"], qos.GOALS
         )
         problems = [self._problem, *mismatches] if self._problem else mismatches
+        problems += self._plans.silent_topics() if self._plans is not None else []
         wanted = self._book.active()
         shown = "all categories" if wanted.categories is None else ", ".join(wanted.categories)
         return [
@@ -237,18 +351,12 @@ class TaskManagerNode(ManagedNode):
                 task_id=wanted.task_id,
                 categories=shown,
                 revision=self._revision,
+                reason=self._reason,
+                still_asked=self._asker.waiting if self._asker is not None else 0,
+                plans_running=len(self._plans.running) if self._plans is not None else 0,
             )
         ]
 
 
-def _shipped_rules() -> Path:
-    """Find config/tasks.yaml beside a checkout's code, else in the installed package's share folder."""
-    beside = Path(__file__).resolve().parents[3] / "config" / "tasks.yaml"
-    if beside.is_file():
-        return beside
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
-    try:
-        return Path(get_package_share_directory("tasktp_ros")) / "config" / "tasks.yaml"
-    except PackageNotFoundError as error:
-        raise TaskError("the package tasktp_ros is not installed; set the parameter rules_file") from error
+def _seconds(message: TaskGoal) -> float:
+    return float(message.time_to_live.sec + message.time_to_live.nanosec / 1e9)
