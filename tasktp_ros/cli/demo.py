@@ -166,6 +166,7 @@ def _play(
 
     from tasktp_ros.nodes.demo_observer import PACE_TOPIC, DemoObserver
     from tasktp_ros.runtime.models import open_model
+    from tasktp_ros.runtime.vocabularies import name_of_vocabulary
 
     card = open_model(arguments.model)[1]
     perception: dict[str, object] = {"autostart": True, "model": arguments.model, "reach": arguments.reach or ""}
@@ -173,7 +174,7 @@ def _play(
     perception |= {"score_threshold": score} | ({} if card.trained else {"max_detections": 6})
     length, images = _look_at(source, arguments)
     nodes.start("perception", perception)
-    nodes.start("task_manager", {"autostart": True, "vocabulary": card.vocabulary_name})
+    nodes.start("task_manager", {"autostart": True, "vocabulary": name_of_vocabulary(arguments.model)})
     observer = DemoObserver()
     summary = output / "logs" / "player.json"
     summary.unlink(missing_ok=True)

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     use_threads(arguments.threads)
     detector = TaskDetector.load(arguments.model, arguments.device)
     detector.reach = arguments.reach or detector.reach
-    labels = read_label_map(arguments.data / TABLE, detector.card.vocabulary_name).of_grade("A")
+    labels = read_label_map(arguments.data / TABLE, detector.card.vocabulary).of_grade("A")
     scans = [scan for scan in open_scans(arguments.data) if not unfit(scan)][: arguments.walks]
     done = list(tqdm(walk_plans(scans, labels, detector, arguments.every, arguments.steps), total=len(scans), desc="plans",
                      unit="walk", disable=None, leave=False))  # fmt: skip
