@@ -8,7 +8,7 @@
 # specific language governing permissions and limitations under the License.
 
 # Training and evaluation, without ROS. docker build -f docker/training.Dockerfile -t tasktp-training .
-# docker run --gpus all --shm-size 16g -v $PWD:/work tasktp-training train coco-tiny-gates --data coco --init svit-dense-tiny
+# docker run --gpus all --shm-size 16g -v $PWD:/training tasktp-training train coco-tiny-gates --data coco --init svit-dense-tiny
 FROM python:3.12-slim
 ARG TORCH_INDEX=""
 ENV PIP_NO_CACHE_DIR=1
@@ -18,7 +18,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends build-essential
     && pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch>=2.11,<2.15" "torchvision>=0.26,<0.30"
 COPY . /src/tasktp_ros
 RUN pip install "/src/tasktp_ros[training]"
-ENV XDG_CACHE_HOME=/work/.cache
-WORKDIR /work
+ENV XDG_CACHE_HOME=/training/.cache
+WORKDIR /training
 ENTRYPOINT ["tasktp"]
 CMD ["--help"]

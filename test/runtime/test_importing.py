@@ -268,6 +268,8 @@ def test_the_order_of_categories_is_the_files_own(tmp_path, out):
     import_model(mmcv_file(tmp_path / "file.pth", state_of("deit_tiny", "dense"), CLASSES=turned), out)
     card = load_model(out)[1]
     assert card.vocabulary == turned and card.vocabulary_name == "own"
+    with pytest.raises(ModelError, match=r"says itself what its categories are \(toothbrush, "):
+        import_model(tmp_path / "file.pth", out, Wishes(categories=COCO))
 
 
 def test_what_a_bare_state_dict_leaves_open_is_assumed_aloud(tmp_path, out):
@@ -307,6 +309,18 @@ def test_windows_are_kept_left_out_on_request_or_were_never_there(tmp_path, out)
     plain = mmcv_file(tmp_path / "plain.pth", state_of("deit_tiny", "dense"))
     with pytest.raises(ModelError, match="has no windows to leave out"):
         import_model(plain, out, Wishes(global_attention=True))
+
+
+def test_gates_on_windows_are_refused_with_the_way_out(tmp_path, out):
+    dense, gated = state_of("vit_adapter_tiny", "dense"), state_of("deit_tiny", "tasktp")
+    both = dense | {name: tensor for name, tensor in gated.items() if name not in dense}
+    path = mmcv_file(tmp_path / "file.pth", both, SIZES["vit_adapter_tiny"])
+    with pytest.raises(
+        ModelError, match=r"tasktp cannot prune .* vit_adapter_tiny_global is .* \(--attention global\)"
+    ):
+        import_model(path, out)
+    assert import_model(path, out, Wishes(global_attention=True)).card.method == "tasktp"
+    load_model(out)
 
 
 def test_plain_transformers_are_the_start_of_a_training(tmp_path, out):

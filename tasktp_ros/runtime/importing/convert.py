@@ -190,6 +190,10 @@ def _vocabulary(path: Path, said: Said, family: Family, wishes: Wishes, report: 
     if family.classes == 0:
         return wishes.categories or COCO
     names = wishes.categories or said.classes
+    if said.classes is not None and names != said.classes:
+        raise ModelError(
+            f"{readable(path)} says itself what its categories are ({', '.join(said.classes[:3])}, ...): leave --categories out"
+        )
     if names is None and family.classes == len(COCO):
         report.assumed.append("COCO's 80 categories in the order of their ids, background last")
         return COCO
@@ -208,8 +212,11 @@ def _filled(
     path: Path, tensors: dict[str, Tensor], family: Family, classes: int, partial: bool, report: Report
 ) -> tuple[Detector, torch.dtype]:
     """The network with the file's weights, and the float type that holds them without loss."""
-    with torch.device("meta"):
-        detector = build_detector(family.size, family.method, classes)
+    try:
+        with torch.device("meta"):
+            detector = build_detector(family.size, family.method, classes)
+    except ValueError as error:
+        raise ModelError(f"{readable(path)} is {report.told}, but {error} (--attention global)") from error
     wanted = detector.state_dict()
     fitting: dict[str, Tensor] = {}
     kinds = set()
