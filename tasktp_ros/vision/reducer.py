@@ -54,6 +54,7 @@ class ReductionState:
         reach: one of `reach.REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
         stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
             leave only where no token is kept.
+        token_shape: (height, width) of the token map, set by the backbone; None where a method is run without one.
         keep: per gated block (B, N) bool, filled while the blocks run.
         scores: per gate (B, N) float keep score (the soft one in training), filled likewise.
         class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
@@ -74,6 +75,7 @@ class ReductionState:
     entering: Tensor | None = None
     reach: str = "blocks"
     stop_below: tuple[float, ...] = ()
+    token_shape: tuple[int, int] | None = None
     keep: list[Tensor] = field(default_factory=list)
     scores: list[Tensor] = field(default_factory=list)
     class_logits: list[Tensor] = field(default_factory=list)
