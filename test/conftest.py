@@ -27,7 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Packages that a robot does without, by the names they are imported by: requirements/training.txt and development.txt.
 DISPENSABLE = frozenset(
-    "hypothesis lightning_fabric matplotlib mujoco packaging PIL pycocotools tensorboard timm".split()
+    "hypothesis lightning_fabric matplotlib mujoco onnx onnxruntime packaging PIL pycocotools tensorboard timm".split()
 )
 
 

@@ -47,6 +47,7 @@ ROOT = Path(__file__).resolve().parents[1]
         (arguments.file_to_write, f"{__file__}/x.json", "cannot write"),
         (arguments.model, "nosuch", "shipped models are"),
         (arguments.model, "/nowhere/m.safetensors", "does not exist"),
+        (arguments.model, "svit-dense-tiny", "type `tasktp fetch svit-dense-tiny`"),
         (arguments.topics, "[/front-cam/image]", "'/front-cam/image' cannot be the name of a topic"),
         (arguments.topics, "[", "[/front/image, /rear/image]"),
         (arguments.topics, "[]", "[/front/image, /rear/image]"),

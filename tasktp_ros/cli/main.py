@@ -36,6 +36,10 @@ COMMANDS = {
     "bench": "tasktp_ros.cli.bench",
     "latency": "tasktp_ros.cli.latency",
     "convert": "tasktp_ros.cli.convert",
+    "import": "tasktp_ros.cli.import_model",
+    "fetch": "tasktp_ros.cli.fetch",
+    "models": "tasktp_ros.cli.models",
+    "export": "tasktp_ros.cli.export",
     "demo": "tasktp_ros.cli.demo",
 }
 

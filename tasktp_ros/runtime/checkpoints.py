@@ -46,6 +46,7 @@ class ModelCard:
         stop_below: per gate the presence (probability) below which a frame is left under reach "frame"; chosen on validation
             images. () = leave only where a gate keeps nothing.
         measured: scores as measured, with what they were measured on.
+        source: where weights came from that were not trained here: file, sha256, licence, published scores and what was assumed.
         score_map: how the network's box scores become probabilities of being right; None = they are given as they are.
     """
 
@@ -60,6 +61,7 @@ class ModelCard:
     stop_below: tuple[float, ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
     score_map: ScoreMap | None = None
+    source: dict[str, Any] = field(default_factory=dict)
 
     def resize(self) -> InputSize:
         """The resize rule of this model."""
@@ -101,6 +103,16 @@ def load_model(path: str | Path) -> tuple[Detector, ModelCard]:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"model file {path} is not a whole safetensors file: {error}") from error
     return _assemble(path, card, tensors), card
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """What a model file says about itself, without its weights; ModelError as :func:`load_model`."""
+    path = Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _read_card(path, file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"model file {path} is not a whole safetensors file: {error}") from error
 
 
 def _read_card(path: Path, metadata: dict[str, str]) -> ModelCard:

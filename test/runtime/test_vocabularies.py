@@ -13,6 +13,7 @@ import torch
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import TaskError
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
+from tasktp_ros.runtime.shipped import fetched_models
 from tasktp_ros.runtime.vocabularies import find_vocabulary
 from tasktp_ros.tasks.vocabulary import ROOMS
 
@@ -23,6 +24,19 @@ def test_a_models_file_brings_its_own_vocabulary_and_the_name_its_messages_carry
     save_model(path, build_detector("nano", "dense", 2), card, torch.float16)
     assert find_vocabulary(str(path)) == ("own", ("cup", "mug"))
     assert find_vocabulary("rooms") == ("rooms", ROOMS)
+
+
+def test_a_fetched_model_brings_its_vocabulary_by_its_name_and_launch_hands_it_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fetched_models().mkdir(parents=True)
+    card = ModelCard("cups", "nano", "dense", "own", ("cup", "mug"), True)
+    save_model(fetched_models() / "cups.safetensors", build_detector("nano", "dense", 2), card, torch.float16)
+    assert find_vocabulary("cups") == ("own", ("cup", "mug"))
+    pytest.importorskip("launch_ros", reason="the launch file was not asked: launch_ros is not installed")
+    from tasktp_ros.nodes.launching.perception import _has_words_of_its_own
+
+    known = ("cups", "mine.safetensors", "rooms-nano", "nano-untrained", "")
+    assert [_has_words_of_its_own(name) for name in known] == [True, True, False, False, False]
 
 
 def test_what_is_no_vocabulary_is_said_in_a_sentence(tmp_path):

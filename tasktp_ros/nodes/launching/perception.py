@@ -24,6 +24,7 @@ from tasktp_ros.nodes.launching.actions import ends_launch, node
 from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, one_of, optional, switch, topics
 from tasktp_ros.nodes.launching.parameter_files import parameter_file, parameter_of
 from tasktp_ros.nodes.names import namespace_name
+from tasktp_ros.runtime.shipped import fetched_models, model_file
 from tasktp_ros.vision.reach import REACHES
 
 ARGUMENTS = (
@@ -35,7 +36,7 @@ ARGUMENTS = (
         parameter_file,
     ),
     Argument("use_sim_time", "", "true: take the time from /clock; empty: as in params_file", optional(switch)),
-    Argument("model", "", "shipped model or .safetensors file; empty: as in params_file", optional(model)),
+    Argument("model", "", "shipped or fetched model, or .safetensors file; empty: as in params_file", optional(model)),
     Argument("cameras", "", "image topics, as [/front/image, /rear/image]; empty: as in params_file", optional(topics)),
     Argument(
         "reach",
@@ -57,7 +58,7 @@ ARGUMENTS = (
 def nodes(given: Mapping[str, Any]) -> list[Node]:
     """Perception and task manager for some values of :data:`ARGUMENTS`."""
     common = {"autostart": given["autostart"], **_named(given, "use_sim_time")}
-    own_words = {"vocabulary": given["model"]} if given["model"].endswith(".safetensors") else {}
+    own_words = {"vocabulary": given["model"]} if _has_words_of_its_own(given["model"]) else {}
     own = {
         "perception": common | _named(given, "model", "cameras", "reach"),
         "task_manager": common | own_words,
@@ -66,6 +67,12 @@ def nodes(given: Mapping[str, Any]) -> list[Node]:
         node(name, given, parameters, ends_launch, files=[given["params_file"]], respawn=given["respawn"])
         for name, parameters in own.items()
     ]
+
+
+def _has_words_of_its_own(name: str) -> bool:
+    """Whether a model is somebody's own or was fetched; shipped ones speak the vocabulary of the parameters' file."""
+    file = model_file(name) if name else None
+    return file is not None and (name.endswith(".safetensors") or file.parent == fetched_models())
 
 
 def _named(given: Mapping[str, Any], *names: str) -> dict[str, Any]:

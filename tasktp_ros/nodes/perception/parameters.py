@@ -77,7 +77,7 @@ def declare_settings(node: Node) -> None:
         node,
         "model",
         DEFAULT_MODEL,
-        "Name of a shipped model, or path of a weights file.",
+        "Name of a shipped or fetched model, or path of a weights file.",
         constraints=only_unconfigured,
     )
     declare(node, "device", "auto", "Where the model runs: auto, cpu, cuda, cuda:1, ...", constraints=only_unconfigured)
