@@ -16,6 +16,7 @@ from tasktp_ros.datasets.augment import COCO_RECIPE, AugmentConfig
 from tasktp_ros.errors import InputError
 from tasktp_ros.training.detection_losses import SampleCounts
 from tasktp_ros.training.gate_losses import GATE_RECIPES, GateRecipe
+from tasktp_ros.vision.sizes import GLOBAL
 
 Kind = TypeVar("Kind")
 RARE = 0.02
@@ -132,7 +133,9 @@ def _coco_nano(small: tuple[int, int], full: tuple[int, int]) -> tuple[Recipe, .
 
 
 def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple[Recipe, ...]:
-    """The papers' recipes (methods.md, part 0): 36 epochs dense, then 6 (tiny) or 4 epochs with gates."""
+    """The papers' recipes (methods.md, part 0): 36 epochs dense, then 6 (tiny) or 4 epochs with gates. Between the two, gates alone
+    for a finished detector: one pass over the images, without a backward pass through the detector.
+    """
     inputs = tuple((side, round(side * 1.6 / 32) * 32) for side in range(480, 801, 32))
     dense = Stage(
         "dense",
@@ -146,12 +149,23 @@ def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple
     )
     drop = (4 / 6,) if tuning_epochs == 6 else (3 / 4,)
     tuned = replace(dense, name="gates", epochs=tuning_epochs, rate=1e-5, weight_decay=1e-6, drops=drop)
+    gates = replace(dense, name="gates", objective="gates", epochs=1, rate=1e-3, weight_decay=1e-6, drops=(),
+                    drop_path=0.0, freeze="detector")  # fmt: skip
     start = f"deit_{size.removeprefix('deit_')}_patch16_224.fb_in1k"
     return (
         Recipe(f"coco-{letter}-dense", size, "dense", "coco", (dense,), average=0.0, pretrained=start),
+        Recipe(f"coco-{letter}-gates", size, "tasktp", "coco", (gates,), average=0.0),
         Recipe(f"coco-{letter}-tasktp", size, "tasktp", "coco", (tuned,), average=0.0),
         Recipe(f"coco-{letter}-svit", size, "svit", "coco", (tuned,), average=0.0),
     )
+
+
+def _released(name: str, size: str, tuning_epochs: int, drop_path: float) -> Recipe:
+    """Gates for a detector that was trained with windows: global attention instead, which the fine-tuning has to make up for."""
+    tuned = next(
+        recipe for recipe in _coco(name, size, tuning_epochs, drop_path) if recipe.name == f"coco-{name}-tasktp"
+    )
+    return replace(tuned, size=f"{size}{GLOBAL}")
 
 
 RECIPES: dict[str, Recipe] = {
@@ -163,6 +177,11 @@ RECIPES: dict[str, Recipe] = {
         *_coco("tiny", "deit_tiny", 6, 0.1),
         *_coco("small", "deit_small", 4, 0.2),
         *_coco("base", "deit_base", 4, 0.2),
+        _released("adapter-tiny", "vit_adapter_tiny", 6, 0.1),
+        _released("adapter-small", "vit_adapter_small", 4, 0.2),
+        _released("adapter-base", "vit_adapter_base", 4, 0.3),
+        _released("dinov2-small", "vit_adapter_dinov2_small", 4, 0.2),
+        _released("dinov2-base", "vit_adapter_dinov2_base", 4, 0.3),
     )
 }
 

@@ -13,7 +13,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from lightning_fabric import Fabric
@@ -24,8 +24,9 @@ from tasktp_ros.datasets.mixed import MixedDataset, Source, has_split, open_sour
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
-from tasktp_ros.runtime.checkpoints import ModelCard
+from tasktp_ros.runtime.checkpoints import ModelCard, read_card
 from tasktp_ros.runtime.precision import choose_precision
+from tasktp_ros.runtime.shipped import find_model
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 from tasktp_ros.training.fine_tuning import Tuning, steps_for
@@ -85,9 +86,21 @@ def train(
                 print(f"categories of {start}: {changes}", flush=True)
         elif recipe.pretrained and start != "none":
             start_from_timm(detector, recipe.pretrained)
-    if tuning is None:
-        return Trainer(fabric, recipe, run, detector, dataset, checker).train()
-    return Trainer(fabric, recipe, run, detector, dataset, checker, tuning.teacher(), tuning.card.reach).train()
+    trainer = (
+        Trainer(fabric, recipe, run, detector, dataset, checker)
+        if tuning is None
+        else Trainer(fabric, recipe, run, detector, dataset, checker, tuning.teacher(), tuning.card.reach)
+    )
+    trainer.source = source_of(start)
+    return trainer.train()
+
+
+def source_of(start: str) -> dict[str, Any]:
+    """Whose weights a training starts from, with their licence, as far as the start's card says; what is trained here is nobody's."""
+    file = None if start in ("", "none") else find_model(start)
+    source = read_card(file).source if file else {}
+    kept: dict[str, Any] = {name: source[name] for name in ("address", "sha256", "licence") if name in source}
+    return {"started_from": Path(start).stem, **kept} if source else {}
 
 
 def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary: tuple[str, ...]) -> Checker | None:

@@ -19,6 +19,7 @@ from tasktp_ros.errors import ModelError
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.training.category_rows import carry_rows, category_rows, told_carried
 from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.sizes import size_config
 
 GATES = ("backbone.selectors.", "backbone.selective_modules.", "backbone.presence.")
 ENCODER_NAMES = (
@@ -52,8 +53,9 @@ def start_from_model(detector: Detector, model: str | Path, vocabulary: Sequence
     unfit = [n for n, tensor in tensors.items() if n not in wanted or wanted[n].shape != tensor.shape]
     unfit = [name for name in unfit if not name.startswith(GATES)]
     if missing or unfit:
+        way = "; its blocks attend within windows: recipes coco-adapter-... and coco-dinov2-... start from such models"
         raise ModelError(f"model {card.name} ({card.size} {card.method}, {len(card.vocabulary)} categories) does not fit "
-                         f"the network to be trained: {(missing + unfit)[0]}")  # fmt: skip
+                         f"the network to be trained: {(missing + unfit)[0]}{way if size_config(card.size).windows else ''}")  # fmt: skip
     detector.load_state_dict({n: t for n, t in tensors.items() if n in wanted}, strict=False)
     return changes
 

@@ -80,6 +80,9 @@ class Trainer:
         evaluate: called on the first process with the averaged detector; its numbers are logged.
         teacher: for a fine-tuning, what it must not forget.
         reach: what the model's card says of it.
+
+    Attributes:
+        source: what the model's card says of whose weights it began with; settable until training ends.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Trainer:
         self.fabric, self.recipe, self.run = fabric, recipe, run
         self.detector, self.dataset, self.evaluate = detector, dataset, evaluate
         self.teacher, self.reach = teacher, reach
+        self.source: dict[str, Any] = {}
         self.lengths = [stage_steps(stage, len(dataset)) for stage in recipe.stages]
         self.log: Log | None = None
         self._stopping = False
@@ -283,6 +287,7 @@ class Trainer:
             True,
             reach=self.reach,
             measured=measured,
+            source=self.source,
         )
 
 
