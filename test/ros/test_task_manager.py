@@ -82,7 +82,7 @@ def test_extreme_priorities_and_times_to_live_are_taken_as_they_are(task: Listen
 @pytest.mark.parametrize(
     ("goal", "reason"),
     [
-        (TaskGoal(id="juggle", text="juggle three balls of fire"), "names no known task"),
+        (TaskGoal(id="juggle", text="juggle three torches"), "names no known task"),
         (TaskGoal(), "names no known task"),
         (TaskGoal(id="g", categories=["cup", "unicorn"]), "does not have: 'unicorn'"),
         (TaskGoal(id="g", categories=[""]), "only empty category names"),
