@@ -11,7 +11,7 @@ RUN := PATH="$$PWD/.venv/bin:$$PATH" AMENT_PREFIX_PATH="$$PWD/.venv$${AMENT_PREF
 .PHONY: help setup demo bench test lint clean
 
 help:
-	@echo "make demo [SOURCE=path]  three nodes, three tasks, on a sample walk or your bag, folder or video;"
+	@echo "make demo [SOURCE=path]  three nodes, three tasks, on a real walk or your bag, folder or video;"
 	@echo "                         SOURCE=camera (camera:1, /dev/video2) takes a webcam for 20 seconds"
 	@echo "make bench               where a frame's time goes, beside torchvision's detectors (under 10 minutes)"
 	@echo "make test                all tests"
@@ -31,8 +31,9 @@ bench: setup
 	@echo
 	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main bench --table --size deit_tiny
 
+# Two processes, one for what starts nodes (test/conftest.py); a plain `python -m pytest` runs them in one.
 test: setup
-	@$(RUN) .venv/bin/python -m pytest
+	@$(RUN) .venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup
 	@.venv/bin/ruff check .

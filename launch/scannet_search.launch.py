@@ -35,7 +35,7 @@ from tasktp_ros.nodes.launching.arguments import (
     switch,
 )
 from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
-from tasktp_ros.tasks.vocabulary import VOCABULARIES
+from tasktp_ros.runtime.vocabularies import find_vocabulary
 
 ARGUMENTS = (
     Argument("scan", None, "scan folder in ScanNet's layout, with label and instance pictures", folder),
@@ -56,9 +56,10 @@ def generate_launch_description() -> LaunchDescription:
 
 def nodes(given: dict[str, Any]) -> list[Node]:
     vocabulary = perception.vocabulary(given, DEFAULT_VOCABULARY)
-    if given["target"] not in VOCABULARIES.get(vocabulary, ()):
+    name, categories = find_vocabulary(vocabulary)
+    if given["target"] not in categories:
         raise DataError(
-            f"launch argument target is {given['target']!r}: expected a category of {vocabulary}, such as cup"
+            f"launch argument target is {given['target']!r}: expected a category of {name}, such as {categories[0]}"
         )
     cameras = perception.cameras(given)
     if len(cameras) > 1:

@@ -27,7 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Packages that a robot does without, by the names they are imported by: requirements/training.txt and development.txt.
 DISPENSABLE = frozenset(
-    "hypothesis lightning_fabric matplotlib mujoco packaging PIL pycocotools tensorboard timm".split()
+    "hypothesis lightning_fabric matplotlib mujoco onnx onnxruntime packaging PIL pycocotools scipy tensorboard timm".split()
 )
 
 
@@ -59,6 +59,45 @@ def skip_lacking(report: Any, call: Any) -> None:
     reason = lacking(call.excinfo.value) if call and call.excinfo else None
     if reason:
         report.outcome, report.longrepr = "skipped", (report.fspath, 0, reason)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run in two processes, a file stays in one of them, and all that start nodes in the same one, first: two that
+    drew the same DDS domain would hear each other, and together they take about half of the time.
+    """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("nodes" if starts_nodes(item.path) else item.path.stem))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not starts_nodes(item.path))
+
+
+def starts_nodes(path: Path) -> bool:
+    return path.parent.name == "ros" or path.name == "test_latency.py"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A test process hands its count over; see `pytest_testnodedown`."""
+    if hasattr(session.config, "workerinput"):
+        session.config.workeroutput["golden"] = golden_compared()  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    from golden import Golden
+
+    Golden.compared += getattr(node, "workeroutput", {}).get("golden", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"golden arrays compared: {golden_compared()}")
+
+
+def golden_compared() -> int:
+    from golden import Golden
+
+    return Golden.compared
 
 
 @pytest.fixture(scope="session")

@@ -56,12 +56,14 @@ def test_detect_prints_draws_and_gives_json(photo, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "untrained" in told and "reach blocks" in told
     assert cv2.imread(str(drawn)).shape == (120, 160, 3)
-    assert main(["detect", str(photo), "--model", "nano-untrained", "--task", "cup", "--reach", "frame", "--json"]) == 0
+    words = ["--task", "cup", "--reach", "frame", "--execution", "static", "--json"]
+    assert main(["detect", str(photo), "--model", "nano-untrained", *words]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (
         {row["name"] for row in report["objects"]} <= {"cup"}
         and len(report["kept"]) == 9
         and report["reach"] == "frame"
+        and report["execution"] == "static"
     )
 
 
@@ -72,6 +74,7 @@ def test_detect_prints_draws_and_gives_json(photo, tmp_path, capsys):
         (["detect", "{photo}", "--model", "none"], "unknown model 'none'"),
         (["detect", "{photo}", "--threshold", "7"], "between 0 and 1"),
         (["detect", "{photo}", "--reach", "far"], "--reach must be one of blocks, network, frame, got 'far'"),
+        (["detect", "{photo}", "--device", "cpu", "--execution", "graphs"], "execution 'graphs' needs a CUDA device"),
         (["detect", "{photo}", "--draw", "/nowhere/x.png"], "cannot write"),
         (["detect", "missing.jpg"], "missing.jpg does not exist"),
         (["bench", "--image", "big"], "--image must be two sides in px"),

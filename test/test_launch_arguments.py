@@ -20,6 +20,7 @@ from tasktp_ros.errors import DataError
 from tasktp_ros.nodes.launching import arguments
 from tasktp_ros.nodes.launching.arguments import Argument, read_arguments
 from tasktp_ros.nodes.launching.parameter_files import parameter_file, parameter_of, write_parameters
+from tasktp_ros.runtime.default import DEFAULT_MODEL, DEFAULT_VOCABULARY
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,6 +48,7 @@ ROOT = Path(__file__).resolve().parents[1]
         (arguments.file_to_write, f"{__file__}/x.json", "cannot write"),
         (arguments.model, "nosuch", "shipped models are"),
         (arguments.model, "/nowhere/m.safetensors", "does not exist"),
+        (arguments.model, "svit-dense-tiny", "type `tasktp fetch svit-dense-tiny`"),
         (arguments.topics, "[/front-cam/image]", "'/front-cam/image' cannot be the name of a topic"),
         (arguments.topics, "[", "[/front/image, /rear/image]"),
         (arguments.topics, "[]", "[/front/image, /rear/image]"),
@@ -161,4 +163,5 @@ def test_what_is_no_parameter_file_is_refused(tmp_path: Path, content: bytes) ->
 def test_the_shipped_parameter_file_is_one() -> None:
     shipped = parameter_file(str(ROOT / "config" / "perception.yaml"))
     assert parameter_of(shipped, "/robot1/perception", "cameras", None) == ["image"]
-    assert parameter_of(shipped, "/task_manager", "vocabulary", None) == "rooms"
+    assert parameter_of(shipped, "/task_manager", "vocabulary", None) == DEFAULT_VOCABULARY
+    assert parameter_of(shipped, "/perception", "model", None) == DEFAULT_MODEL

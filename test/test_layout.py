@@ -24,8 +24,8 @@ FILES = {
 # From the top: what lies lower is imported by what lies higher, never the other way round.
 LAYERS = [
     {"cli", "nodes"},
-    {"runtime", "evaluation", "training", "detectors"},
-    {"reduction", "tasks", "datasets"},
+    {"runtime", "evaluation", "training", "detectors", "segmenters"},
+    {"reduction", "tasks", "datasets", "guidance"},
     {"vision"},
     {"errors", "files", "workers"},
 ]

@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--memory", type=options.whole(1), metavar="FRAMES",
                       help="instead of times: memory, and its growth over so many frames of the sample walk")  # fmt: skip
     parser.add_argument("--method", default="tasktp", help="token reduction method of random weights (default: tasktp)")
+    parser.add_argument("--option", type=options.of_method, nargs="+", default=[], metavar="NAME=VALUE",
+                        help="of that method, such as kept=0.7 (docs/methods.md)")  # fmt: skip
     parser.add_argument("--reach", nargs="+", type=options.reach, metavar="WORD",
                         help="how far the task is followed: blocks (as published), network or frame (all the way); "
                              "default: blocks, with --table blocks and frame")  # fmt: skip
@@ -86,7 +88,7 @@ def _speed(arguments: argparse.Namespace) -> int:
     from tasktp_ros.evaluation.speed import DENSE, as_records, measure_speed
     from tasktp_ros.evaluation.speed_report import text
 
-    source = open_source(arguments.size, arguments.method, arguments.input)
+    source = open_source(arguments.size, arguments.method, arguments.input, dict(arguments.option))
     asked = (arguments.detections, arguments.device, arguments.precision, not arguments.no_peer)
     forced = None
     if arguments.table:

@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tasktp_ros.evaluation.accuracy import open_known
     from tasktp_ros.evaluation.detect_set import evenly
+    from tasktp_ros.evaluation.model_facts import weights_mark
     from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.runtime.checkpoints import load_model, save_model
     from tasktp_ros.runtime.shipped import find_model
@@ -66,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     calibrated = card
     report = provenance() | {
         "model": card.name,
+        "weights": weights_mark(file),
         "data": arguments.data.name,
         "split": arguments.split,
         "images": len(indices),
@@ -80,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
             detector.reach, detector.stop_below = calibrated.reach, calibrated.stop_below
         report["scores"], score_map = scores(detector, dataset, indices, bar.update)
     if score_map is not None:
-        calibrated = replace(calibrated, score_map=score_map)
+        measured = calibrated.measured | {"balance": report["scores"]["balance"]}
+        calibrated = replace(calibrated, score_map=score_map, measured=measured)
     if calibrated != card:
         save_model(file, network, calibrated)
     hand_over(report, lambda: table(report), as_json=arguments.json, files=(arguments.output,))
@@ -112,7 +115,7 @@ def scores(
     detector: "TaskDetector", dataset: "CocoDataset", indices: Sequence[int], on_image: Callable[[], object]
 ) -> tuple[dict[str, Any], "ScoreMap | None"]:
     """What the network's scores are worth before and, where they could be fitted, after; and the score map."""
-    from tasktp_ros.evaluation.score_fit import fit, judge_images, quality
+    from tasktp_ros.evaluation.score_fit import balance, fit, judge_images, quality
 
     fitted_on, measured_on = judge_images(detector, dataset, indices, on_image)
     before = quality(measured_on)
@@ -120,7 +123,8 @@ def scores(
         score_map = fit(fitted_on.scores, fitted_on.right)
     except DataError as error:
         return {"refused": str(error), "before": before}, None
-    return {"score_map": asdict(score_map), "before": before, "after": quality(measured_on, score_map)}, score_map
+    return {"score_map": asdict(score_map), "before": before, "after": quality(measured_on, score_map),
+            "balance": balance(fitted_on, measured_on, score_map)}, score_map  # fmt: skip
 
 
 def table(report: dict[str, Any]) -> str:
@@ -154,6 +158,9 @@ def score_table(report: dict[str, Any]) -> list[str]:
         "scores: sigmoid({scale:.3f} * logit(score) {shift:+.3f}), fitted on one half".format(**report["score_map"]),
         f"calibration error on the other half, {before['detections']} detections: {before['calibration_error']:.3f} -> "
         f"{after['calibration_error']:.3f}",
+        "most right for what is claimed (highest F1) from {score:.2f} on: precision {precision:.1%}, recall {recall:.1%}".format(
+            **report["balance"]
+        ),
         "",
         f"{'at score 0.5':<16} {'objects':>7} {'precision':>16} {'recall':>16}",
         *(

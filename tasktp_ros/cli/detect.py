@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from tasktp_ros.cli import options
 from tasktp_ros.files import readable
 from tasktp_ros.runtime.default import DEFAULT_MODEL
+from tasktp_ros.runtime.execution import EXECUTIONS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threshold", type=options.share, default=0.5, help="tokens score more than this to be kept")
     parser.add_argument("--reach", type=options.reach, metavar="WORD", help=options.REACH_HELP)
+    parser.add_argument("--execution", choices=EXECUTIONS, default="dynamic",
+                        help="how the frame is run, which changes its time, not its result (default: dynamic)")  # fmt: skip
     parser.add_argument("--device", type=options.device, default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="default: auto")
     parser.add_argument(
@@ -58,11 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     detector = TaskDetector.load(arguments.model, arguments.device, arguments.precision)
     detector.set_task(arguments.task, threshold=arguments.threshold)
     detector.score_threshold, detector.reach = arguments.score, arguments.reach or detector.reach
+    detector.execution = arguments.execution
     found = detector.detect(image)
     if arguments.json:
         rows = zip(found.names, found.scores.tolist(), found.boxes.tolist(), strict=True)
         objects = [{"name": name, "score": score, "box": box} for name, score, box in rows]
-        print(json.dumps({"model": detector.label, "reach": found.reach, "kept": found.kept, "timings": found.timings,
+        print(json.dumps({"model": detector.label, "reach": found.reach, "execution": detector.execution, "kept": found.kept, "timings": found.timings,
                           "objects": objects}))  # fmt: skip
     else:
         print(f"{detector.label}: {len(found)} found, {found.timings['total']:.0f} ms, reach {found.reach}, kept tokens "
@@ -106,3 +110,19 @@ def read_image(path: Path) -> "NDArray[np.uint8]":
         print(f"{readable(path)} has an orientation tag, which is not followed: its pixels are taken as stored (to turn the file for "
               "good: mogrify -auto-orient)", file=sys.stderr)  # fmt: skip
     return pixels
+
+
+def read_frame(path: Path, number: int) -> "NDArray[np.uint8]":
+    """(H, W, 3) uint8 RGB of a recording's frame, counted from 0.
+
+    Raises:
+        DataError: no such recording, or it has no frame of that number that can be read.
+    """
+    from tasktp_ros.datasets.frames import open_source
+    from tasktp_ros.errors import DataError
+
+    with open_source(path) as source:
+        frame = next((frame for frame in source if frame.index == number), None)
+    if frame is None:
+        raise DataError(f"{readable(path)} has no frame {number} that can be read")
+    return frame.image

@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.evaluation.accuracy import Job, Plan, open_known, run_jobs, stamped
     from tasktp_ros.evaluation.accuracy_report import build_report
     from tasktp_ros.evaluation.detect_set import MOST_DETECTIONS, SCORE_THRESHOLD
+    from tasktp_ros.evaluation.model_facts import weights_mark
     from tasktp_ros.evaluation.parts import kept_parts
     from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.runtime.models import open_model
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             for _ in run_jobs(jobs, parts, arguments.workers):
                 bar.update(images)
         report = build_report(plan, dataset, parts)
-        report = provenance() | {"model": card.name, "method": card.method, "dense": arguments.dense,
+        report = provenance() | {"model": card.name, "weights": weights_mark(arguments.model), "method": card.method, "dense": arguments.dense,
                                  "data": arguments.data.name, "split": arguments.split, "seed": arguments.seed,
                                  "not_in_the_data": lacking,
                                  "setting": {"workers": arguments.workers, "device": arguments.device,

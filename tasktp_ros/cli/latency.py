@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tasktp_ros.evaluation.processes import Nodes
     from tasktp_ros.nodes.latency_rig import LatencyRig
 
-START_SECONDS = 90.0
+START_SECONDS = 600.0
 WARM_SECONDS = 2.0
 """Until the nodes are up, and of sending before the first measured frame."""
 IMAGES = 40
@@ -132,7 +132,7 @@ def _measure(
             nodes.check(program)
             row = summarise(answers, sent, rate, arguments.seconds)
             row["dropped"] = [count - before.get(camera, 0) for camera, count in enumerate(row["dropped"])]
-            rows.append({"detector": name, "rate": rate} | row)
+            rows.append({"detector": name, "rate": rate, "load": os.getloadavg()[0]} | row)
             print(f"tasktp latency: {name}, {cameras} cameras at {rate:g} Hz done", file=sys.stderr)
     return rows
 
@@ -172,5 +172,5 @@ def _soak(
             rig.send(arguments.soak_rate, SAMPLE_SECONDS)
             nodes.check("perception")
             answers += rig.take_answers()
-            samples.append({"at": rig.now()} | resources(nodes.running["perception"].pid))
+            samples.append({"at": rig.now(), "load": os.getloadavg()[0]} | resources(nodes.running["perception"].pid))
     return {"rate": arguments.soak_rate, "cameras": cameras} | soak_report(samples, answers)

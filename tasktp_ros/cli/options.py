@@ -14,12 +14,13 @@ that begins with the option's name.
 """
 
 import argparse
+import json
 import math
 import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tasktp_ros.errors import InputError, TaskTPError
 from tasktp_ros.files import check_file, check_folder, readable
@@ -34,6 +35,17 @@ FIGURES = (*PICTURES, ".pdf", ".svg")
 REACH_HELP = (
     "how far the task is followed: blocks (as published), network or frame (all the way); default: the model's own"
 )
+
+
+def of_method(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, an option of a token reduction method; the value as JSON writes it, or a word."""
+    name, sign, value = text.partition("=")
+    if not sign or not re.fullmatch(r"[a-z_]{1,40}", name) or not value.strip() or len(value) > LONGEST_SHOWN:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, such as kept=0.7, got {text[:LONGEST_SHOWN]!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 class OptionError(InputError):

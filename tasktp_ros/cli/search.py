@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tasktp_ros.cli import options
 from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError
+from tasktp_ros.runtime.default import DEFAULT_DENSE, DEFAULT_MODEL
 from tasktp_ros.vision.reach import REACH_TITLES
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tasktp_ros.evaluation.search.measure import Method, Settings
     from tasktp_ros.evaluation.search.queries import Query
 
-DEFAULT_MODELS = ("rooms-nano-dense", "rooms-nano")
+DEFAULT_MODELS = (DEFAULT_DENSE, DEFAULT_MODEL)
 DEFAULT_REACHES = ("blocks", "frame")
 Drawn = dict[int, list["Query"]]
 
@@ -90,17 +91,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         import matplotlib.figure  # noqa: F401  (missing, it would be missed after the search)
     cards = {model: open_model(model)[1] for model in arguments.model or DEFAULT_MODELS}
-    vocabulary, *others = sorted({card.vocabulary_name for card in cards.values()})
-    if others:
-        raise InputError(
-            f"the models have different vocabularies ({vocabulary}, {', '.join(others)}) and cannot be compared"
-        )
     if arguments.ros:
-        return _search_in_ros(arguments, cards, vocabulary)
+        return _search_in_ros(arguments, cards)
+    vocabulary, categories = _shared_vocabulary(cards)
     if arguments.times:
-        return _time(arguments, cards, vocabulary)
-    labels = read_label_map(arguments.data / TABLE, vocabulary).of_grade("A")
-    scans, drawn, set_aside = _queries(arguments, vocabulary, labels)
+        return _time(arguments, cards, categories)
+    labels = read_label_map(arguments.data / TABLE, categories).of_grade("A")
+    scans, drawn, set_aside = _queries(arguments, vocabulary, categories, labels)
     if arguments.write_queries:
         write_queries(arguments.write_queries, vocabulary, drawn)
     methods = _methods(arguments, cards)
@@ -120,8 +117,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _shared_vocabulary(cards: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """What the models' vocabularies are called, and the categories that all of them have, in the first one's order."""
+    name = " and ".join(sorted({card.vocabulary_name for card in cards.values()}))
+    first, *others = (card.vocabulary for card in cards.values())
+    shared = tuple(category for category in first if all(category in other for other in others))
+    if not shared:
+        raise InputError(f"the models have no category in common (vocabularies {name}) and cannot be compared")
+    return name, shared
+
+
 def _queries(
-    arguments: argparse.Namespace, vocabulary: str, labels: "LabelMap"
+    arguments: argparse.Namespace, vocabulary: str, categories: tuple[str, ...], labels: "LabelMap"
 ) -> "tuple[dict[str, Scan], Drawn, dict[str, str]]":
     """The scans that are searched in, what is searched for per seed, and why the other scans are set aside."""
     from tqdm import tqdm
@@ -132,9 +139,14 @@ def _queries(
 
     scans = {scan.name: scan for scan in open_scans(arguments.data, arguments.split)}
     if arguments.queries:
-        named, drawn = read_queries(arguments.queries)
-        if named != vocabulary:
-            raise InputError(f"{arguments.queries} is for the vocabulary {named!r}, the models have {vocabulary!r}")
+        drawn = read_queries(arguments.queries)[1]
+        asked = {query.category for queries in drawn.values() for query in queries}
+        if not asked:
+            raise InputError(f"{arguments.queries} searches for nothing")
+        if unknown := sorted(asked.difference(categories)):
+            raise InputError(
+                f"{arguments.queries} searches for {unknown[0]!r}, which not all of the models know ({vocabulary})"
+            )
         wanted = {query.scan for queries in drawn.values() for query in queries}
         absent = sorted(wanted - set(scans))
         if absent:
@@ -157,11 +169,11 @@ def _queries(
 
 def _methods(arguments: argparse.Namespace, cards: dict[str, Any]) -> "list[Method]":
     from tasktp_ros.evaluation.search.measure import Method
+    from tasktp_ros.reduction import is_task_aware
 
     methods = []
     for model, card in cards.items():
-        task_aware = card.method == "tasktp"
-        if task_aware:
+        if is_task_aware(card.method):
             methods += [
                 Method(f"{card.name}, {REACH_TITLES[reach]}", model, narrowed=True, reach=reach)
                 for reach in dict.fromkeys(arguments.reach or DEFAULT_REACHES)
@@ -224,14 +236,14 @@ def _searches(queries: "list[Query]", steps: Any) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _time(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: str) -> int:
+def _time(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: tuple[str, ...]) -> int:
     """Milliseconds per image along a recording without labels."""
     from tasktp_ros.datasets.frames import open_source
     from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.search.times import time_walk
-    from tasktp_ros.tasks.vocabulary import VOCABULARIES, resolve_categories
+    from tasktp_ros.tasks.vocabulary import resolve_categories
 
-    categories = resolve_categories(arguments.times, VOCABULARIES[vocabulary]) or ()
+    categories = resolve_categories(arguments.times, vocabulary) or ()
     with open_source(arguments.data) as source:
         report = time_walk(source, _methods(arguments, cards), categories, _settings(arguments))
     report = provenance() | {"data": arguments.data.name, "categories": list(categories)} | report
@@ -248,31 +260,33 @@ def _times_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: str) -> int:
+def _search_in_ros(arguments: argparse.Namespace, cards: dict[str, Any]) -> int:
     """One search by the last of the models, whose task is the target if it can make use of it."""
     from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
     from tasktp_ros.datasets.scannet.scan import open_scans
     from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.search.ros import search_in_ros
-    from tasktp_ros.tasks.vocabulary import VOCABULARIES
+    from tasktp_ros.reduction import is_task_aware
+    from tasktp_ros.runtime.vocabularies import name_of_vocabulary
 
     name, target = arguments.ros
+    model, card = list(cards.items())[-1]
     scan = next((scan for scan in open_scans(arguments.data) if scan.name == name), None)
     if scan is None:
         raise InputError(f"{arguments.data} has no scan {name!r}")
-    if target not in VOCABULARIES[vocabulary]:
+    if target not in card.vocabulary:
         raise InputError(
-            f"{target!r} is no category of the vocabulary {vocabulary!r}, such as {VOCABULARIES[vocabulary][0]}"
+            f"{target!r} is no category of the vocabulary {card.vocabulary_name!r}, such as {card.vocabulary[0]}"
         )
     if scan.missing:
         raise InputError(f"{name} cannot be searched in: it lacks {', '.join(scan.missing)}")
     table = arguments.data / TABLE
-    read_label_map(table, vocabulary)
-    model, card = list(cards.items())[-1]
+    read_label_map(table, card.vocabulary)
+    vocabulary = name_of_vocabulary(model)
     reach = arguments.reach[-1] if arguments.reach else card.reach
     perception = {"model": model, "reach": reach}
     found = search_in_ros(
-        scan, table, target, perception, vocabulary, card.method == "tasktp", arguments.criterion, arguments.logs
+        scan, table, target, perception, vocabulary, is_task_aware(card.method), arguments.criterion, arguments.logs
     )
     report = provenance() | {"data": arguments.data.name, "model": card.name, "reach": reach} | found
     hand_over(

@@ -29,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         help=f"a shipped name or a .safetensors file, with gates (default: {DEFAULT_MODEL})",
     )
-    parser.add_argument("--reach", choices=("blocks", "network", "frame"),
-                        help="how far the task is followed (default: what the model was trained for)")  # fmt: skip
+    parser.add_argument("--reach", type=options.reach, metavar="WORD", help=options.REACH_HELP)
     parser.add_argument("--walks", type=options.whole(1), default=6, help="only so many scans (default: 6)")
     parser.add_argument(
         "--frames", type=options.whole(2), default=541, help="of each scan from its beginning (default: 541)"
@@ -60,10 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.evaluation.streams.report import stream_report, stream_table
     from tasktp_ros.runtime.models import open_model
 
-    card = open_model(arguments.model)[1]
-    if card.method == "dense":
+    network, card = open_model(arguments.model)
+    if not network.backbone.reducer.follows_streams:
         raise InputError(f"{card.name} has no gates: a stream follows what gates keep")
-    labels = read_label_map(arguments.data / TABLE, card.vocabulary_name).of_grade("A")
+    labels = read_label_map(arguments.data / TABLE, card.vocabulary).of_grade("A")
     scans = [scan for scan in open_scans(arguments.data) if not unfit(scan)][: arguments.walks]
     if not scans:
         raise InputError(f"no scan in {arguments.data} has labels, known poses and 270 frames")

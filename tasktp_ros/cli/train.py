@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", default="", metavar="MODEL", help="start from this model; none = from scratch (default: the recipe's)"
     )
+    parser.add_argument(
+        "--method", help="another token reduction method than the recipe's, such as evit (docs/methods.md)"
+    )
+    parser.add_argument("--option", type=options.of_method, nargs="+", default=[], metavar="NAME=VALUE",
+                        help="of the method, such as kept=0.7 or top=4; the model's file remembers them")  # fmt: skip
     parser.add_argument("--freeze", choices=["detector"], help="train only the gates")
     parser.add_argument("--gates", help="released gate configuration: final or plain (default: the recipe's)")
     parser.add_argument("--steps", type=options.whole(1), help="at most so many steps per stage, to try it out")
@@ -190,6 +195,8 @@ def _tuning(arguments: argparse.Namespace) -> "Tuning | None":
         )
     if arguments.freeze or arguments.gates:
         raise InputError("--categories trains the whole model as it was trained: leave --freeze and --gates out")
+    if arguments.method or arguments.option:
+        raise InputError("--categories trains a model with its own method: leave --method and --option out")
     return tuning_of(arguments.init, arguments.categories)
 
 
@@ -231,6 +238,8 @@ def _adapted(recipe: "Recipe", arguments: argparse.Namespace) -> "Recipe":
     from tasktp_ros.training.recipes import gate_recipe_named
     from tasktp_ros.training.run import shortened
 
+    if arguments.method or arguments.option:
+        recipe = recipe.with_method(arguments.method or recipe.method, {**recipe.options, **dict(arguments.option)})
     if arguments.steps is not None:
         recipe = shortened(recipe, arguments.steps)
     if arguments.gates:

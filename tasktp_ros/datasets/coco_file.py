@@ -51,7 +51,7 @@ class Annotations(os.PathLike[str]):
 
 def read_annotations(path: Path | Annotations) -> dict[str, Any]:
     """The lists "images", "categories" and "annotations" of a file; their fields are there and of the right type. Also the
-    object "info", empty where there is none.
+    object "info" and the list "licenses", empty where there is none.
 
     Raises:
         DataError: a file that is missing, no JSON, or not COCO's layout; names the entry.
@@ -66,6 +66,8 @@ def read_annotations(path: Path | Annotations) -> dict[str, Any]:
         raise DataError(f"annotation file {path} must hold an object with images, annotations and categories")
     found: dict[str, Any] = {key: _entries(path, content, key) for key in FIELDS}
     found["info"] = content["info"] if isinstance(content.get("info"), dict) else {}
+    licences = content.get("licenses")
+    found["licenses"] = [row for row in licences if isinstance(row, dict)] if isinstance(licences, list) else []
     for key, field in DIFFERENT:
         seen: set[Any] = set()
         for entry in found[key]:

@@ -66,7 +66,8 @@ class Truth:
 
         Returns:
             per kind "box" and "mask": AP, AP50, AP75, AP_small, AP_medium, AP_large (-1 = nothing of that size exists),
-            `AP_of` and `AP50_of` per category, and precision and recall at score 0.5 and IoU 0.5.
+            `AP_of` and `AP50_of` per category, and precision and recall at score 0.5 and IoU 0.5; for boxes also `at_half_of`: per
+            category the number of `objects`, `precision` and `recall` there.
         """
         wanted = {self.category_ids[name] for name in categories}
         images = set(image_ids)
@@ -109,7 +110,8 @@ class Truth:
         precision = evaluation.eval["precision"][:, :, :, 0, -1]
         report["AP_of"] = {name: _percent(_mean(precision[:, :, i])) for i, name in enumerate(categories)}
         report["AP50_of"] = {name: _percent(_mean(precision[0, :, i])) for i, name in enumerate(categories)}
-        return report | _at_half(judged(evaluation, categories))
+        found = judged(evaluation, categories)
+        return report | _at_half(found) | ({"at_half_of": _at_half_of(found)} if iou_type == "bbox" else {})
 
 
 def _unlabelled(dataset: CocoDataset) -> dict[int, set[int]]:
@@ -155,6 +157,17 @@ def _at_half(found: Judged) -> dict[str, float]:
     hits, claims, objects = int((sure & found.right).sum()), int(sure.sum()), int(found.objects.sum())
     return {"precision_at_0.5": _percent(hits / claims) if claims else -1.0,
             "recall_at_0.5": _percent(hits / objects) if objects else -1.0}  # fmt: skip
+
+
+def _at_half_of(found: Judged) -> dict[str, dict[str, float]]:
+    """The same per category, with the number of its objects."""
+    sure, rows = found.scores >= 0.5, {}
+    for number, name in enumerate(found.names):
+        mine = sure & (found.categories == number)
+        hits, claims, objects = int((mine & found.right).sum()), int(mine.sum()), int(found.objects[number])
+        rows[name] = {"objects": objects, "precision": _percent(hits / claims) if claims else -1.0,
+                      "recall": _percent(hits / objects) if objects else -1.0}  # fmt: skip
+    return rows
 
 
 def _mean(values: NDArray) -> float:

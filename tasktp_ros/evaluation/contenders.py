@@ -9,9 +9,10 @@
 """Who takes part when frames are timed: a detector of ours in one setting, or a peer."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -139,47 +140,58 @@ class Source:
     weights: dict[str, torch.Tensor]
 
     def detector(self, method: str, device: torch.device, dtype: torch.dtype, plain: bool = False) -> TaskDetector:
-        """A detector with these weights; one without gates where `method` has none."""
-        network = build_detector(self.card.size, method, len(self.card.vocabulary))
-        network.load_state_dict({name: self.weights[name] for name in network.state_dict()})
+        """A detector with these weights; one without gates where `method` has none.
+
+        Random weights of a method that names its blocks otherwise (SViT) are drawn again for another method.
+        """
+        options = self.card.options if method == self.card.method else {}
+        network = build_detector(self.card.size, method, len(self.card.vocabulary), options)
+        names = network.state_dict().keys()
+        if names <= self.weights.keys() or self.card.trained:
+            network.load_state_dict({name: self.weights[name] for name in names})
+        else:
+            network = random_network(self.card.size, method, options)
         with textbook() if plain else nullcontext():
             return TaskDetector(network, self.card, device, dtype)
 
 
-def open_source(model: str, method: str, input_size: tuple[int, int] | None) -> Source:
+def open_source(
+    model: str, method: str, input_size: tuple[int, int] | None, options: Mapping[str, Any] | None = None
+) -> Source:
     """As :func:`open_network`, for several detectors.
 
     Args:
         input_size: shorter and longer side in px that images are scaled to fit; None = the model's own.
     """
-    network, card = open_network(model, method)
+    network, card = open_network(model, method, options)
     if input_size is not None:
         card = replace(card, input_size=input_size)
     return Source(card, network.state_dict())
 
 
-def open_network(model: str, method: str) -> tuple[Detector, ModelCard]:
+def open_network(model: str, method: str, options: Mapping[str, Any] | None = None) -> tuple[Detector, ModelCard]:
     """A shipped model or a model file, or of a size's name the network with random weights.
 
     Args:
-        method: of random weights.
+        method, options: of random weights.
 
     Raises:
         ModelError: no such model, or its file cannot be used.
-        ValueError: no such method.
+        ValueError: no such method or option.
     """
     if model not in SIZES:
         try:
             return open_model(model)
         except ModelError as error:
             raise ModelError(f"{error}; sizes with random weights are {', '.join(SIZES)}") from error
-    return random_network(model, method), ModelCard(model, model, method, "coco", COCO, trained=False)
+    card = ModelCard(model, model, method, "coco", COCO, trained=False, options=dict(options or {}))
+    return random_network(model, method, options), card
 
 
-def random_network(size: str, method: str, seed: int = 0) -> Detector:
+def random_network(size: str, method: str, options: Mapping[str, Any] | None = None, seed: int = 0) -> Detector:
     """A network whose classes differ enough for it to find things."""
     torch.manual_seed(seed)
-    network = build_detector(size, method, len(COCO))
+    network = build_detector(size, method, len(COCO), options)
     nn.init.normal_(network.roi_head.bbox_head.fc_cls.weight, std=0.2)
     return network
 

@@ -101,6 +101,7 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Pic
         _problems(report),
         _facts(report),
         "<h2>Three goals, one walk</h2>",
+        _shown(report),
         *(_task(report, number, pictures) for number in range(len(report["tasks"]))),
         "<h2>Tokens kept, frame by frame</h2>",
         "<p class=soft>Share of all tokens that the gated blocks ran, mean over the blocks. A goal takes "
@@ -142,6 +143,17 @@ def _problems(report: Mapping[str, Any]) -> str:
     told = "".join(f"<li>{html.escape(problem)}</li>" for problem in problems[:MOST_PROBLEMS])
     more = len(problems) - MOST_PROBLEMS
     return f"<div class=warn><b>On the way:</b><ul>{told}</ul>{f'and {more} more' if more > 0 else ''}</div>"
+
+
+def _shown(report: Mapping[str, Any]) -> str:
+    """From which score on detections are drawn, and what that means."""
+    if report["untrained"]:
+        return ""
+    score = report["score_threshold"]
+    meaning = f"scores above {score:.2f}"
+    if report["calibrated"]:
+        meaning = f"is right with a probability above {100 * score:.0f} %, by the model's own estimate"
+    return f"<p class=soft>Boxes and masks are drawn of what {meaning}.</p>"
 
 
 def _facts(report: Mapping[str, Any]) -> str:

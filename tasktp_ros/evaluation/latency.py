@@ -98,10 +98,11 @@ def soak_report(samples: Sequence[Mapping[str, float]], answers: Sequence[Answer
     """What grew over a soak.
 
     Args:
-        samples: at, rss_mib and threads of the node's process, in order; at in milliseconds as the answers'.
+        samples: at, rss_mib and threads of the node's process, in order; at in milliseconds as the answers'. And load, the processes
+            that wanted a core of the machine in the last minute.
 
     Returns:
-        windows: per twentieth of the time median rss_mib, most threads, median and p95 age; growth: from the second fifth to the last
+        windows: per twentieth of the time median rss_mib and load, most threads, median and p95 age; growth: from the second fifth to the last
         of rss_mib, threads and median age (the first fifth is left to warm up).
     """
     begin, end = samples[0]["at"], samples[-1]["at"]
@@ -114,6 +115,7 @@ def soak_report(samples: Sequence[Mapping[str, float]], answers: Sequence[Answer
             "until_minutes": round((last - begin) / 60_000, 2),
             "rss_mib": round(float(np.median([sample["rss_mib"] for sample in mine])), 1) if mine else None,
             "threads": max((sample["threads"] for sample in mine), default=None),
+            "load": round(float(np.median([sample["load"] for sample in mine])), 2) if mine else None,
             "results": len(ages),
             "age_median": round(float(np.median(ages)), 2) if ages else None,
             "age_p95": round(float(np.percentile(ages, 95)), 2) if ages else None,

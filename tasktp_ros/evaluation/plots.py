@@ -54,18 +54,22 @@ def save_figure(figure: "Figure", path: Path) -> None:
         raise InputError(f"cannot write {path}: {error}") from error
 
 
-def plot_training(log: Path, path: Path) -> None:
-    """Losses and, where it was measured, validation precision over steps, from a training's `log.csv`; stages are marked.
+def plot_training(log: Path, path: Path, batches: Sequence[int] = ()) -> None:
+    """Losses and, where it was measured, validation precision from a training's `log.csv`; stages are marked.
+
+    Args:
+        batches: images per step of each stage: precision and losses are drawn over image passes; () = over steps.
 
     Raises:
-        DataError: the file is not a training log.
+        DataError: the file is not a training log, or has more stages than `batches`.
     """
     try:
         with log.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        points = {name: [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
+        places = _places(rows, batches)
+        points = {name: [(place, float(row[name])) for place, row in zip(places, rows, strict=True) if row.get(name)]
                   for name in ("loss", "stage", *PRECISIONS)}  # fmt: skip
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except (OSError, KeyError, IndexError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{log} is not a training log: {error}") from error
     if not points["loss"]:
         raise DataError(f"{log} is not a training log: it has no losses")
@@ -82,14 +86,26 @@ def plot_training(log: Path, path: Path) -> None:
         axes[1].set_ylabel("validation, %")
         axes[1].set_ylim(bottom=0)
         axes[1].legend(loc="upper left")
-    axes[-1].set_xlabel("step")
+    axes[-1].set_xlabel("image passes" if batches else "step")
     for before, after in itertools.pairwise(points["stage"]):
         if after[1] != before[1]:
             for panel in axes:
-                panel.axvline(before[0] + 1, color="0.7", linestyle=":")
+                panel.axvline((before[0] + after[0]) / 2, color="0.7", linestyle=":")
     for panel in axes:
         panel.grid(alpha=0.25)
     save_figure(figure, path)
+
+
+def _places(rows: Sequence[dict[str, str]], batches: Sequence[int]) -> list[int]:
+    """Where each row of a log lies on the axis: its step, or the images that were passed by then."""
+    if not batches:
+        return [int(row["step"]) for row in rows]
+    places, passed, last = [], 0, -1
+    for row in rows:
+        passed += (int(row["step"]) - last) * batches[int(float(row["stage"]))]
+        last = int(row["step"])
+        places.append(passed)
+    return places
 
 
 def plot_sweep(report: Path, path: Path) -> None:

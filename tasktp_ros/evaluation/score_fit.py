@@ -105,12 +105,37 @@ def quality(found: Judged, score_map: ScoreMap | None = None) -> dict[str, Any]:
         least 0.5, precision and recall (0..1, None where there is nothing to count) of all and, under `of`, per category,
         there with the number of objects.
     """
-    scores = found.scores if score_map is None else score_map.probabilities(found.scores).astype(np.float64)
+    scores = _mapped(found, score_map)
     bins = [_bin(scores[inside], found.right[inside]) for inside in _binned(scores)]
     error = sum(row["detections"] * abs(row["score"] - row["right"]) for row in bins) / max(1, len(scores))
     of = {name: _at_sure(scores, found, number) for number, name in enumerate(found.names)}
     return {"detections": len(scores), "calibration_error": round(error, 5)} | _at_sure(scores, found) | {
         "of": of, "bins": bins}  # fmt: skip
+
+
+def balance(fitted_on: Judged, measured_on: Judged, score_map: ScoreMap | None = None) -> dict[str, float]:
+    """The score from which on precision and recall balance best: highest F1 on the first, measured on the second.
+
+    Returns:
+        score (rounded down to a hundredth), and its precision and recall, 0..1; 0 where nothing scores as much.
+    """
+    scores = _mapped(fitted_on, score_map)
+    order = np.argsort(-scores, kind="stable")
+    hits, claims = np.cumsum(fitted_on.right[order]), np.arange(1, len(scores) + 1)
+    best = int(np.argmax(2 * hits / (claims + fitted_on.objects.sum())))
+    score = float(np.floor(100 * scores[order[best]]) / 100)
+    sure = _mapped(measured_on, score_map) >= score
+    right, objects = int((sure & measured_on.right).sum()), int(measured_on.objects.sum())
+    return {
+        "score": score,
+        "precision": round(right / max(1, int(sure.sum())), 5),
+        "recall": round(right / max(1, objects), 5),
+    }
+
+
+def _mapped(found: Judged, score_map: ScoreMap | None) -> NDArray[np.float64]:
+    """Scores (N,) as they are or as probabilities."""
+    return found.scores if score_map is None else score_map.probabilities(found.scores).astype(np.float64)
 
 
 def _binned(scores: NDArray[np.float64]) -> list[NDArray[np.bool_]]:

@@ -34,7 +34,7 @@ CONTENDERS = (("method", ""), ("dense", "dense"), ("dense_restricted", "dense, s
 def page(results: Path) -> str:
     """The whole page as Markdown."""
     parts = [HEAD]
-    for path in sorted(results.glob("rooms_*.json")):
+    for path in sorted([*results.glob("rooms_*.json"), *results.glob("eval_*.json")]):
         parts.append(_accuracy(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("search_*.json")):
         parts.append(_search(path.name, json.loads(path.read_text())))
@@ -211,7 +211,7 @@ def _bench(name: str, report: dict[str, Any]) -> str:
 def _walk(name: str, report: dict[str, Any]) -> str:
     player = report["player"]
     lines = [
-        f"## Through the nodes: {report['source']}",
+        f"## Through the nodes: {player['frames_sent']} frames of {report['source']}",
         "",
         f"`{report['command']}` ([{name}](../results/{name})); commit {report['commit']}. {player['frames_sent']} frames sent in lock "
         f"step, {player['results_received']} results, {player['lost']} lost, {report['dropped_by_perception']} dropped, order "
@@ -260,6 +260,8 @@ def _latency(name: str, report: dict[str, Any]) -> str:
                   f"{row['detect']['median']:.1f}", f"{age['median']:.1f} / {age['p95']:.1f} / {age['max']:.1f}",
                   f"{waiting['median']:.1f} / {waiting['p95']:.1f}", f"{row['late']:.1%}", ", ".join(map(str, row["answered"]))])
         )  # fmt: skip
+    if loads := _load([row.get("load") for row in report["rows"]]):
+        lines += ["", loads.strip()]
     if soak := report["soak"]:
         first, last, growth = soak["windows"][0], soak["windows"][-1], soak["growth"]
         lines.append(
@@ -267,8 +269,15 @@ def _latency(name: str, report: dict[str, Any]) -> str:
             f"memory {first['rss_mib']:.1f} MiB at first and {last['rss_mib']:.1f} at last, threads {first['threads']:g} and "
             f"{last['threads']:g}, median age {first['age_median']:.1f} and {last['age_median']:.1f} ms; from the second fifth to the last "
             f"{growth['rss_mib']:+.1f} MiB, {growth['threads']:+g} threads, {growth['age_median']:+.1f} ms."
+            + _load([window.get("load") for window in soak["windows"]])
         )
     return "\n".join([*lines, ""])
+
+
+def _load(loads: Sequence[float | None]) -> str:
+    """How busy the machine was, where that was noted."""
+    known = [load for load in loads if load is not None]
+    return f" Load of the machine: {min(known):.1f} to {max(known):.1f} processes that wanted a core." if known else ""
 
 
 def _cells(values: dict[str, float]) -> list[str]:

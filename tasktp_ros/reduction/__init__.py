@@ -7,32 +7,19 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""Token reduction methods, one file each, under one interface (`vision.reducer.Reducer`)."""
+"""Token reduction methods, one file each, under one interface (`vision.reducer.Reducer`).
 
-from collections.abc import Callable
+Every file of this folder is imported, and methods enter themselves (`registry.register`): a new one is a new file and nothing else.
+"""
 
-from tasktp_ros.reduction.svit import SViT
-from tasktp_ros.reduction.tasktp import TaskTP
+from importlib import import_module
+from pkgutil import iter_modules
+
+from tasktp_ros.reduction.registry import REDUCERS, build_reducer, is_task_aware, options_of, register
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 
-REDUCERS: dict[str, Callable[[int, int, bool], Reducer]] = {
-    "dense": lambda dim, num_classes, presence: Reducer(),
-    "tasktp": lambda dim, num_classes, presence: TaskTP(dim, num_classes, presence=presence),
-    "svit": lambda dim, num_classes, presence: SViT(dim),
-}
+__all__ = ["REDUCERS", "Reducer", "ReductionState", "build_reducer", "is_task_aware", "options_of", "register"]
 
-__all__ = ["REDUCERS", "Reducer", "ReductionState", "build_reducer"]
-
-
-def build_reducer(name: str, dim: int, num_classes: int, presence: bool = False) -> Reducer:
-    """Build a method by name for tokens of `dim` channels and a vocabulary of `num_classes`.
-
-    Args:
-        presence: gates also estimate whether anything of the task is on the image, where the method can.
-
-    Raises:
-        ValueError: unknown name.
-    """
-    if name not in REDUCERS:
-        raise ValueError(f"unknown reducer {name!r}; expected one of {', '.join(REDUCERS)}")
-    return REDUCERS[name](dim, num_classes, presence)
+register("dense")(Reducer)
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -21,8 +21,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from tasktp_ros.reduction.schedule import DEPTH, FIRST
 from tasktp_ros.reduction.static import run_padded
 from tasktp_ros.vision.buckets import padded
+from tasktp_ros.vision.lesson import LearningSettings
 from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState, of_task
 from tasktp_ros.vision.stages import stage
 
@@ -33,8 +35,9 @@ class GatedReducer(Reducer, ABC):
     Pruned tokens keep their last value (preserve) and are scored again by the next gate (reactivate).
     """
 
-    first_gated: ClassVar[int] = 3
-    depth: ClassVar[int] = 12
+    first_gated: ClassVar[int] = FIRST
+    depth: ClassVar[int] = DEPTH
+    follows_streams = True
 
     def __init__(self, blocks_per_gate: int) -> None:
         self.blocks_per_gate = blocks_per_gate
@@ -45,6 +48,11 @@ class GatedReducer(Reducer, ABC):
 
     def gated_blocks(self) -> tuple[int, ...]:
         return tuple(range(self.first_gated, self.depth))
+
+    def training_state(self, relevant: Tensor | None, settings: LearningSettings) -> ReductionState:
+        state = super().training_state(relevant, settings)
+        state.straight_through, state.sample_noise = True, settings.sample_noise
+        return state
 
     @abstractmethod
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
@@ -89,8 +97,12 @@ class GatedReducer(Reducer, ABC):
                     self.leave(self.nothing_relevant(state), state)
                 state.keep.extend([keep.detach() > 0.5 if keep.is_floating_point() else keep] * len(group))
             with stage("blocks"):
-                tokens = run_pruned(group, tokens, keep, state)
+                tokens = self.run(group, tokens, keep, state)
         return tokens
+
+    def run(self, blocks: Sequence[nn.Module], tokens: Tensor, keep: Tensor, state: ReductionState) -> Tensor:
+        """Run blocks on tokens (B, N, C), of which `keep` (B, N) says what :meth:`select` does."""
+        return run_pruned(blocks, tokens, keep, state)
 
     def leave(self, nothing: Tensor, state: ReductionState) -> None:
         """Leave a frame in which a gate sees nothing of the task (() bool); with a capacity only remember it.

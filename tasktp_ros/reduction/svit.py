@@ -10,16 +10,19 @@
 """SViT (Revisiting Token Pruning for Object Detection and Instance Segmentation): a token MLP gates blocks 4 to 12.
 
 Pruned tokens are preserved and may come back, and how many are kept depends on the image. The published detection code
-samples Gumbel noise also at test time; here the gate is deterministic unless `ReductionState.sample_noise` is set.
+samples Gumbel noise also at test time; here the gate is deterministic unless it is asked to be `sampled`.
 """
-
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.gated import GatedReducer
+from tasktp_ros.reduction.predictor import Predictor
+from tasktp_ros.reduction.ratio import WEIGHT, ratio_loss
+from tasktp_ros.reduction.registry import register
+from tasktp_ros.reduction.schedule import checked_bool
+from tasktp_ros.vision.lesson import LearningSettings, Lesson
 from tasktp_ros.vision.reducer import ReductionState
 from tasktp_ros.vision.vit import EncoderLayerBlock, Mlp
 
@@ -40,38 +43,59 @@ class TokenGate(nn.Module):
         return F.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
+@register("svit")
 class SViT(GatedReducer):
-    """Nine gates, one per block from the fourth on."""
+    """Nine gates, one per block from the fourth on; or, where tokens may not come back, three.
 
-    name = "svit"
+    Args:
+        dim: token channels C.
+        reactivate: a token that one gate pruned may be kept by the next (table 3 of the paper); otherwise there are three gates,
+            before blocks 4, 7 and 10.
+        fixed_rate: training holds every image to the target share (table 3 of the paper), not the mean of the batch.
+        sampled: gates decide by Gumbel noise when they are used, too, as the published detection code does.
+        complex_gate: gates are DynamicViT's predictors (table 4 of the paper).
+    """
+
     block_type = EncoderLayerBlock
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(blocks_per_gate=1)
-        self.gates = nn.ModuleList(TokenGate(dim) for _ in range(self.gate_count()))
+    def __init__(
+        self,
+        dim: int,
+        reactivate: bool = True,
+        fixed_rate: bool = False,
+        sampled: bool = False,
+        complex_gate: bool = False,
+    ) -> None:
+        self.reactivate = checked_bool("reactivate", reactivate)
+        self.fixed_rate, self.sampled = checked_bool("fixed_rate", fixed_rate), checked_bool("sampled", sampled)
+        super().__init__(blocks_per_gate=1 if reactivate else 3)
+        gate = Predictor if checked_bool("complex_gate", complex_gate) else TokenGate
+        self.gates = nn.ModuleList(gate(dim) for _ in range(self.gate_count()))
 
     def published_modules(self) -> dict[str, nn.Module]:
         return {"selective_modules": self.gates}
+
+    def select_entering(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
+        decided = super().select_entering(gate, tokens, state)
+        return decided if self.reactivate or not state.masks else decided * state.masks[-1]
 
     def select(self, gate: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Keep where log-probability 0 exceeds log-probability 1; an exact tie prunes. The threshold is not used."""
         log_probabilities = self.gates[gate](tokens)
         state.keep_logits.append(log_probabilities)
+        keep, prune = log_probabilities.unbind(-1)
         if state.sample_noise:
             return F.gumbel_softmax(log_probabilities, hard=True)[..., 0]
-        keep, prune = log_probabilities.unbind(-1)
         if state.straight_through:
             return (keep > prune).to(keep.dtype) - keep.exp().detach() + keep.exp()
-        return state.decide(keep.exp(), keep > prune)
+        kept = F.gumbel_softmax(log_probabilities, hard=True)[..., 0] > 0.5 if self.sampled else keep > prune
+        return state.decide(keep.exp(), kept)
 
+    def training_state(self, relevant: Tensor | None, settings: LearningSettings) -> ReductionState:
+        state = super().training_state(relevant, settings)
+        state.sample_noise = True
+        return state
 
-def ratio_loss(masks: Sequence[Tensor], targets: Sequence[float] = TARGET_SHARES, per_image: bool = False) -> Tensor:
-    """Mean over gates of the squared distance between kept and target share (equation 5, without its weight of 4).
-
-    Args:
-        masks: per gate (B, N) float keep decisions.
-        targets: per gate share to keep.
-        per_image: average each image first (the paper's "fixed" ablation) instead of the whole batch.
-    """
-    shares = [mask.mean(dim=1) if per_image else mask.mean() for mask in masks]
-    return torch.stack([((target - share) ** 2).mean() for share, target in zip(shares, targets, strict=True)]).mean()
+    def losses(self, state: ReductionState, lesson: Lesson) -> dict[str, Tensor]:
+        targets = TARGET_SHARES[:: self.blocks_per_gate]
+        return {"loss_ratio": WEIGHT * ratio_loss(state.masks, targets, self.fixed_rate)}

@@ -22,11 +22,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.gated import GatedReducer
+from tasktp_ros.reduction.registry import register
+from tasktp_ros.reduction.schedule import checked_bool, checked_share
+from tasktp_ros.vision.lesson import LearningSettings, Lesson
 from tasktp_ros.vision.reducer import ReductionState, of_task
 from tasktp_ros.vision.vit import Mlp
 
 KEEP = 1
 """Index of "keep" in the gate's two logits (SViT has it at 0)."""
+SUREST = 10.0
+"""Presence logits beyond this move no token further."""
 
 
 class TaskGate(nn.Module):
@@ -36,15 +41,17 @@ class TaskGate(nn.Module):
         dim: token channels C.
         num_classes: categories of the vocabulary; background is one more and never relevant.
         top: categories k taken from each half (table III of the paper: 2).
+        embedding: a description says which categories they are (table IV of the paper), and not only how probable.
     """
 
-    def __init__(self, dim: int, num_classes: int, top: int = 2) -> None:
+    def __init__(self, dim: int, num_classes: int, top: int = 2, embedding: bool = True) -> None:
         super().__init__()
         hidden = dim // 4
         self.top = top
         self.mlp = Mlp(dim, hidden, num_classes + 1)
-        self.category_embed = nn.Embedding(num_classes + 1, hidden)
-        self.score_shift = nn.Sequential(nn.Linear(2 * top * (hidden + 1), hidden), nn.GELU(), nn.Linear(hidden, 2))
+        self.category_embed = nn.Embedding(num_classes + 1, hidden) if embedding else None
+        width = 2 * top * (hidden + 1 if embedding else 1)
+        self.score_shift = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, 2))
         self.pre_norm = nn.LayerNorm(dim, eps=1e-5)
 
     def classify(self, tokens: Tensor, earlier: Tensor | None) -> Tensor:
@@ -61,11 +68,15 @@ class TaskGate(nn.Module):
             relevant: (B or 1, 1, num_classes + 1) bool, False for background.
 
         Returns:
-            (B, N, 2k(C/4 + 1)): per half k embeddings, then k probabilities, descending; zeros for missing members.
+            (B, N, 2k(C/4 + 1)): per half k embeddings, then k probabilities, descending; zeros for missing members. Without
+            embeddings (B, N, 2k).
         """
         members = torch.stack((relevant, ~relevant))
         best, category = top_of_row(class_logits.softmax(-1).masked_fill(~members, -1.0), self.top)
         exists = best >= 0
+        if self.category_embed is None:
+            first = cast(nn.Linear, self.score_shift[0])
+            return torch.cat(tuple((best * exists).to(first.weight.dtype)), dim=-1)
         embedding = F.embedding(category, self.category_embed.weight) * exists[..., None]
         halves = torch.cat((embedding.flatten(-2), (best * exists).to(embedding.dtype)), dim=-1)
         return torch.cat(tuple(halves), dim=-1)
@@ -93,6 +104,7 @@ class PresenceHead(nn.Module):
         self.scale = nn.Parameter(torch.ones(num_classes))
         self.sharpness = nn.Parameter(torch.full((num_classes,), 2.0))
         self.trust = nn.Parameter(torch.zeros(1))
+        self.context = nn.Parameter(torch.full((1,), 0.5))
 
     def forward(self, tokens: Tensor, class_logits: Tensor, counted: Tensor | None = None) -> Tensor:
         """Tokens (B, N, C) and their logits (B, N, num_classes + 1) -> logits (B, num_classes), at least float32.
@@ -113,12 +125,20 @@ class PresenceHead(nn.Module):
             mean = (tokens * counted[..., None]).sum(1) / number.to(tokens.dtype)
         return self._combined(likely.logsumexp(1), mean)
 
+    def in_context(self, class_logits: Tensor, presence: Tensor) -> Tensor:
+        """Category logits of tokens (B, N, num_classes + 1) given what their image (B, num_classes) seems to hold, background unmoved.
+
+        Alone a token cannot know that the image has no kitchen around it.
+        """
+        place = self.context * presence.detach().clamp(-SUREST, SUREST)
+        return class_logits + F.pad(place, (0, 1))[:, None]
+
     def hint(self, presence: Tensor, relevant: Tensor | None) -> Tensor:
         """What its own estimate (B, num_classes) adds to the keep logits of an image's tokens under a task set: (B, 1).
 
-        Alone a token cannot know that the image has no kitchen; where nothing of the task seems to be there, more is needed to be kept.
+        Where nothing of the task seems to be there, more is needed to be kept.
         """
-        return self.trust * of_task(presence.detach(), relevant).amax(-1, keepdim=True).clamp(-10.0, 10.0)
+        return self.trust * of_task(presence.detach(), relevant).amax(-1, keepdim=True).clamp(-SUREST, SUREST)
 
     def _combined(self, number_seen: Tensor, mean: Tensor) -> Tensor:
         return self.scale * number_seen + self.place(self.norm(mean)).to(number_seen.dtype)
@@ -152,6 +172,7 @@ def keep_at_least(keep: Tensor, share: float) -> Tensor:
     return keep | (chosen & missing)
 
 
+@register("tasktp")
 class TaskTP(GatedReducer):
     """Three gates by default; each mask holds for the three blocks up to the next interaction.
 
@@ -160,21 +181,45 @@ class TaskTP(GatedReducer):
         num_classes: categories of the vocabulary.
         blocks_per_gate: 3, or 1 for a gate before every block.
         presence: gates also estimate whether anything of the task is on the image, which the published ones do not.
+        top: categories k taken from the task set, and as many from outside (table III of the paper).
+        embedding: gates see which categories these are (table IV of the paper).
+        early_rule: training also prunes what is already recognised (table V of the paper); None = as the recipe says.
+        threshold: of the keep score, unless a task brings its own (figure 2 of the paper).
 
     Attributes:
         stop_gradient: the category head's loss does not reach the backbone; False in the second released training
             configuration (methods.md, card 1).
     """
 
-    name = "tasktp"
+    task_aware = True
+    learns_at_gates = True
     least_kept: ClassVar[float] = 0.01
     """In training at least this share of an image's tokens is kept, or nothing could be learned from it."""
 
-    def __init__(self, dim: int, num_classes: int, blocks_per_gate: int = 3, presence: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        num_classes: int,
+        blocks_per_gate: int = 3,
+        presence: bool = False,
+        top: int = 2,
+        embedding: bool = True,
+        early_rule: bool | None = None,
+        threshold: float = 0.5,
+    ) -> None:
+        if blocks_per_gate not in (1, 3):
+            raise ValueError(f"blocks_per_gate must be 1 or 3, got {blocks_per_gate!r}")
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise ValueError(f"top must be a whole number from 1 on, got {top!r}")
         super().__init__(blocks_per_gate)
         self.num_classes = num_classes
+        self.early_rule = None if early_rule is None else checked_bool("early_rule", early_rule)
+        self.threshold = checked_share("threshold", threshold)
+        if not 0.0 < self.threshold < 1.0:
+            raise ValueError(f"threshold must be between 0 and 1 (both excluded), got {threshold!r}")
         self.stop_gradient = True
-        self.gates = nn.ModuleList(TaskGate(dim, num_classes) for _ in range(self.gate_count()))
+        checked_bool("embedding", embedding)
+        self.gates = nn.ModuleList(TaskGate(dim, num_classes, top, embedding) for _ in range(self.gate_count()))
         self.presence = nn.ModuleList(PresenceHead(dim, num_classes) for _ in self.gates if presence)
 
     def published_modules(self) -> dict[str, nn.Module]:
@@ -190,11 +235,13 @@ class TaskTP(GatedReducer):
         module = cast(TaskGate, self.gates[gate])
         seen = tokens.detach() if self.stop_gradient else tokens
         class_logits = module.classify(seen, state.class_logits[-1] if state.class_logits else None)
-        features = module.describe(class_logits.detach(), self.split(state.relevant, tokens))
-        logits = module.judge(features)
-        if len(self.presence):
-            head = cast(PresenceHead, self.presence[gate])
+        described = class_logits.detach()
+        head = cast(PresenceHead, self.presence[gate]) if len(self.presence) else None
+        if head is not None:
             state.presence.append(head(seen, class_logits, state.entering))
+            described = head.in_context(described, state.presence[-1])
+        logits = module.judge(module.describe(described, self.split(state.relevant, tokens)))
+        if head is not None:
             hint = head.hint(state.presence[-1], state.relevant).to(logits.dtype)
             logits = torch.cat((logits[..., :KEEP], logits[..., KEEP:] + hint[..., None]), dim=-1)
         state.class_logits.append(class_logits)
@@ -207,6 +254,13 @@ class TaskTP(GatedReducer):
             return hard.to(soft.dtype) - soft.detach() + soft
         score = logits.softmax(-1)[..., KEEP]
         return state.decide(score, score > state.threshold)
+
+    def training_state(self, relevant: Tensor | None, settings: LearningSettings) -> ReductionState:
+        self.stop_gradient = settings.stop_gradient
+        return super().training_state(relevant, settings)
+
+    def losses(self, state: ReductionState, lesson: Lesson) -> dict[str, Tensor]:
+        return lesson.gate_losses(state, self.early_rule) | lesson.presence_losses(state)
 
     def split(self, relevant: Tensor | None, tokens: Tensor) -> Tensor:
         """Task set as (B or 1, 1, num_classes + 1) bool with background outside it."""

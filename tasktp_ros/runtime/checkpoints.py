@@ -46,6 +46,8 @@ class ModelCard:
         stop_below: per gate the presence (probability) below which a frame is left under reach "frame"; chosen on validation
             images. () = leave only where a gate keeps nothing.
         measured: scores as measured, with what they were measured on.
+        source: where weights came from that were not trained here: file, sha256, licence, published scores and what was assumed.
+        options: of the method, those that were chosen (docs/methods.md).
         score_map: how the network's box scores become probabilities of being right; None = they are given as they are.
     """
 
@@ -59,7 +61,9 @@ class ModelCard:
     reach: str = "blocks"
     stop_below: tuple[float, ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     score_map: ScoreMap | None = None
+    source: dict[str, Any] = field(default_factory=dict)
 
     def resize(self) -> InputSize:
         """The resize rule of this model."""
@@ -103,6 +107,16 @@ def load_model(path: str | Path) -> tuple[Detector, ModelCard]:
     return _assemble(path, card, tensors), card
 
 
+def read_card(path: str | Path) -> ModelCard:
+    """What a model file says about itself, without its weights; ModelError as :func:`load_model`."""
+    path = Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _read_card(path, file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"model file {path} is not a whole safetensors file: {error}") from error
+
+
 def _read_card(path: Path, metadata: dict[str, str]) -> ModelCard:
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "none")
@@ -118,6 +132,8 @@ def _read_card(path: Path, metadata: dict[str, str]) -> ModelCard:
         if fields.get("score_map") is not None:
             fields["score_map"] = ScoreMap(**fields["score_map"])
         check_reach(fields.get("reach", "blocks"))
+        if not isinstance(fields.get("options", {}), dict):
+            raise ValueError("the method's options must be given by name")
         return ModelCard(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"model file {path} has an unreadable card: {error}") from error
@@ -133,7 +149,7 @@ def _checked_vocabulary(names: Sequence[Any]) -> tuple[str, ...]:
 
 def _assemble(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> Detector:
     try:
-        detector = build_detector(card.size, card.method, len(card.vocabulary))
+        detector = build_detector(card.size, card.method, len(card.vocabulary), card.options)
     except ValueError as error:
         raise ModelError(f"model file {path} cannot be built: {error}") from error
     class_rows = tensors.get("roi_head.bbox_head.fc_cls.bias")

@@ -77,11 +77,14 @@ def shade_pruned(image: NDArray[np.uint8], token_mask: NDArray[np.uint8]) -> NDA
     return np.asarray(cv2.add(bright, cv2.multiply(dark, cv2.bitwise_not(kept), scale=1 / 255)), np.uint8)
 
 
-def draw_instances(image: NDArray[np.uint8], detections: Drawable) -> NDArray[np.uint8]:
-    """Tint masks, outline boxes, write names and scores; (H, W, 3) uint8 RGB, returns a new picture."""
+def draw_instances(image: NDArray[np.uint8], detections: Drawable, larger: float = 1.0) -> NDArray[np.uint8]:
+    """Tint masks, outline boxes, write names and scores; (H, W, 3) uint8 RGB, returns a new picture.
+
+    larger: lines and letters are so many times as large as usual, for pictures that are shown small.
+    """
     canvas = _tint(np.ascontiguousarray(image), detections.instance_map(), detections.names)
     height, width = canvas.shape[:2]
-    unit = max(0.5, min(height, width) / 480.0)
+    unit = larger * max(0.5, min(height, width) / 480.0)
     thickness = max(1, round(1.6 * unit))
     taken: list[tuple[int, int, int, int]] = []
     found = list(zip(detections.boxes, detections.scores, detections.names, strict=True))

@@ -28,13 +28,26 @@ def find_model(model: str | Path) -> Path | None:
         return None
     path = Path(model)
     if path.suffix != ".safetensors" and (path.parent != Path() or path.suffix):
-        raise ModelError(f"model {str(model)!r} is neither a shipped name nor a .safetensors file")
+        raise ModelError(
+            f"model {str(model)!r} is neither a shipped name nor a .safetensors file; `tasktp import` makes one of other files"
+        )
     file = model_file(model)
     if file is None:
-        raise ModelError(f"unknown model {str(model)!r}; shipped models are {', '.join(shipped_models())}")
+        raise ModelError(_not_here(str(model)))
     if not file.is_file():
         raise ModelError(f"model file {file} does not exist")
     return file
+
+
+def _not_here(name: str) -> str:
+    from tasktp_ros.runtime.public_models import (
+        public_models,
+    )  # reads a file, which the names of shipped models need not
+
+    if name in public_models():
+        return f"model {name!r} is not on this machine yet: type `tasktp fetch {name}`"
+    fetchable = ", ".join(public_models())
+    return f"unknown model {name!r}; shipped models are {', '.join(shipped_models())}, `tasktp fetch` knows {fetchable}"
 
 
 def model_file(model: str | Path) -> Path | None:
@@ -52,8 +65,21 @@ def shipped_models() -> list[str]:
 
 
 def weight_folders() -> list[Path]:
-    """Folders searched for shipped weights: of a checkout, of the Python environment, of every sourced ROS workspace."""
+    """Folders searched for weights: of a checkout, of the Python environment, of every sourced ROS workspace, and of what was
+    fetched."""
     package = Path(__file__).resolve().parents[1]
     prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
     installed = [Path(prefix) / "share" / "tasktp_ros" / "weights" for prefix in prefixes]
-    return [package.parent / "weights", Path(sys.prefix) / "share" / "tasktp_ros" / "weights", *installed]
+    return [
+        package.parent / "weights",
+        Path(sys.prefix) / "share" / "tasktp_ros" / "weights",
+        *installed,
+        fetched_models(),
+    ]
+
+
+def fetched_models() -> Path:
+    """Folder of the models that `tasktp fetch` has brought, where the XDG rules put what can be had again."""
+    said = os.environ.get("XDG_CACHE_HOME", "")
+    cache = Path(said) if os.path.isabs(said) else Path.home() / ".cache"
+    return cache / "tasktp_ros" / "models"

@@ -32,9 +32,6 @@ from tasktp_ros.vision.reducer import ReductionState
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.static_detector import Layout, detect_static, unpack
 
-EXECUTIONS = ("dynamic", "static", "graphs")
-"""How a frame is run. dynamic: on as many tokens and regions as there are, which a GPU is asked for several times per frame.
-static: in static shapes. graphs: likewise, from CUDA graphs."""
 SLOTS = 100
 """Detections that a frame has room for, unless more are asked for: then the next multiple."""
 REMEMBERED = 8

@@ -24,11 +24,12 @@ from tasktp_ros.errors import InputError, TaskError
 from tasktp_ros.runtime.checkpoints import ModelCard
 from tasktp_ros.runtime.default import DEFAULT_MODEL
 from tasktp_ros.runtime.detections import Detections
+from tasktp_ros.runtime.execution import check_execution
 from tasktp_ros.runtime.masks import paste
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.runtime.precision import choose_device, choose_precision
 from tasktp_ros.runtime.prepare import prepare_for_inference
-from tasktp_ros.runtime.static_path import EXECUTIONS, SLOTS, Geometry, Read, StaticPath
+from tasktp_ros.runtime.static_path import SLOTS, Geometry, Read, StaticPath
 from tasktp_ros.runtime.stream import Arrival, Seen
 from tasktp_ros.runtime.timing import recorder_for
 from tasktp_ros.runtime.upload import Uploader
@@ -71,7 +72,8 @@ class TaskDetector:
         self._static: StaticPath | None = None
         self._execution = "dynamic"
         self._busy = threading.Lock()
-        self._asked: tuple[Task, Tensor | None] = (Task(), None)
+        self._threshold = network.backbone.reducer.threshold
+        self._asked: tuple[Task, Tensor | None] = (Task(threshold=self._threshold), None)
 
     @classmethod
     def load(cls, model: str | Path = DEFAULT_MODEL, device: str = "auto", precision: str = "auto") -> "TaskDetector":
@@ -146,16 +148,15 @@ class TaskDetector:
     def execution(self) -> str:
         """How a frame is run, which changes its time but not its result: "dynamic" (as many tokens and regions as there are),
         "static" (in static shapes) or "graphs" (likewise, replayed from CUDA graphs). Settable at any time; ValueError for
-        another word, and for "graphs" without a CUDA device.
+        another word, and for "graphs" without a CUDA device. Methods that cannot run in static shapes stay "dynamic".
         """
         return self._execution
 
     @execution.setter
     def execution(self, execution: str) -> None:
-        if execution not in EXECUTIONS:
-            raise ValueError(f"unknown execution {execution!r}; expected one of {', '.join(EXECUTIONS)}")
-        if execution == "graphs" and self.device.type != "cuda":
-            raise ValueError(f"execution 'graphs' needs a CUDA device, and this detector is on {self.device}")
+        check_execution(execution, self.device.type)
+        if not self.network().backbone.reducer.static_shapes:
+            execution = "dynamic"
         with self._busy:
             self._execution = execution
             captured = execution == "graphs"
@@ -188,13 +189,13 @@ class TaskDetector:
         Args:
             categories: names of :attr:`vocabulary`; None = all.
             task_id, revision: echoed in every result.
-            threshold: a token is kept when its gate score exceeds this, 0 < threshold < 1; None = 0.5.
+            threshold: a token is kept when its gate score exceeds this, 0 < threshold < 1; None = the model's own, mostly 0.5.
 
         Raises:
             TaskError: empty set, unknown name or a threshold outside its range; the task stays as it was.
         """
         chosen = resolve_categories(categories, self.vocabulary)
-        threshold = 0.5 if threshold is None else float(threshold)
+        threshold = self._threshold if threshold is None else float(threshold)
         if not 0.0 < threshold < 1.0:
             raise TaskError(f"the prune threshold must be between 0 and 1 (both excluded), got {threshold}")
         relevant = None
@@ -321,7 +322,7 @@ class TaskDetector:
         with stage("preprocess"):
             batch = to_input(pixels, frame, self._dtype, reversed_channels)
         entering, seen = None, None
-        if arrival is not None and network.backbone.reducer.gated_blocks():
+        if arrival is not None and network.backbone.reducer.follows_streams:
             with stage("stream"):
                 seen = Seen(arrival.stamp, arrival.view, frame, task, thumbnail(batch))
                 entering = arrival.stream.entering(seen)

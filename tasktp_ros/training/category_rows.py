@@ -11,6 +11,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,13 +32,13 @@ class CategoryRows:
     rest: int
 
 
-def category_rows(size: str, method: str) -> dict[str, CategoryRows]:
+def category_rows(size: str, method: str, options: Mapping[str, Any] | None = None) -> dict[str, CategoryRows]:
     """The weights of a network whose shape follows the number of categories, found by building it for two and for three.
 
     Raises:
         ValueError: unknown size or method, or a weight with categories along another axis than the first.
     """
-    two, three = (_shapes(size, method, categories) for categories in (2, 3))
+    two, three = (_shapes(size, method, categories, options) for categories in (2, 3))
     found = {}
     for name, shape in two.items():
         if shape == three[name]:
@@ -89,7 +90,7 @@ def told_carried(vocabulary: Sequence[str], wanted: Sequence[str]) -> str:
     return "; ".join(f"{len(names)} {what} ({', '.join(names)})" for what, names in parts.items() if names)
 
 
-def _shapes(size: str, method: str, categories: int) -> dict[str, tuple[int, ...]]:
+def _shapes(size: str, method: str, categories: int, options: Mapping[str, Any] | None) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        detector = build_detector(size, method, categories)
+        detector = build_detector(size, method, categories, options)
     return {name: tuple(tensor.shape) for name, tensor in detector.state_dict().items()}

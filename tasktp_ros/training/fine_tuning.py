@@ -49,14 +49,15 @@ class Tuning:
         """How it is trained: as the last stage that trained such a network, with a lower rate. Of no fixed length, see `steps_for`.
 
         Raises:
-            InputError: no recipe is known for the model's size and method.
+            InputError: no recipe is known for the model's size.
         """
         like = _recipe_like(self.card)
         last = like.stages[-1]
         stage = replace(last, name="fine-tune", objective="detection", steps=0, epochs=EPOCHS, batch=BATCH,
                         rate=last.rate * RATE_SHARE, warm_up=50, drops=(), freeze="", repeat_below=0.0)  # fmt: skip
         known = self.card.vocabulary_name if self.vocabulary == self.card.vocabulary else name
-        return Recipe(name, self.card.size, self.card.method, known, (stage,), like.gates, 0.999)
+        return Recipe(name, self.card.size, self.card.method, known, (stage,), like.gates, 0.999,
+                      options=self.card.options)  # fmt: skip
 
     def teacher(self) -> Teacher:
         """The model as it was, with what it shall keep."""
@@ -90,10 +91,9 @@ def steps_for(stage: Stage, images: int) -> int:
 
 
 def _recipe_like(card: ModelCard) -> Recipe:
-    fitting = [each for each in RECIPES.values() if (each.size, each.method) == (card.size, card.method)
-               and each.stages[-1].objective == "detection" and not each.stages[-1].freeze]  # fmt: skip
+    sized = [each for each in RECIPES.values() if each.size == card.size
+             and each.stages[-1].objective == "detection" and not each.stages[-1].freeze]  # fmt: skip
+    fitting = [each for each in sized if each.method == card.method] or sized
     if not fitting:
-        raise InputError(
-            f"model {card.name} is of size {card.size} and method {card.method}, for which there is no recipe"
-        )
+        raise InputError(f"model {card.name} is of size {card.size}, for which there is no recipe")
     return next((each for each in fitting if each.name == card.name), fitting[0])

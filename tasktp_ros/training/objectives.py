@@ -10,15 +10,13 @@
 """What a stage of training asks of the network: three modules that turn a batch into named losses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasktp_ros.reduction.svit import SViT, ratio_loss
-from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.training.batch import Batch, Truth
 from tasktp_ros.training.detection_losses import SampleCounts, proposal_losses, region_losses, split_targets
 from tasktp_ros.training.gate_losses import (
@@ -38,13 +36,12 @@ from tasktp_ros.training.labels import (
 )
 from tasktp_ros.training.partly_labelled import fold_unlabelled, labelled_of
 from tasktp_ros.training.task_sampling import draw_tasks
+from tasktp_ros.training.vltp_losses import goal_masks, prune_map_loss
 from tasktp_ros.vision.boxes import STRIDES
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.image import PATCH
 from tasktp_ros.vision.reducer import ReductionState
 
-RATIO_WEIGHT = 4.0
-"""Lambda of SViT's equation 5."""
 Losses = dict[str, Tensor]
 
 
@@ -127,30 +124,18 @@ class DetectionObjective(Objective):
         super().__init__(detector, num_classes, counts)
         self.gates = gates
         self.balance = ClassBalance(num_classes)
-        reducer = detector.backbone.reducer
-        self.gated = isinstance(reducer, (TaskTP, SViT))
-        if isinstance(reducer, TaskTP):
-            reducer.stop_gradient = gates.stop_gradient
 
     def forward(self, batch: Batch) -> Losses:
         """Losses of one batch."""
         reducer = self.detector.backbone.reducer
         task = self._draw_tasks(batch)
-        state = reducer.begin(task)
-        state.mask_only = state.straight_through = self.gated
-        state.sample_noise = self.gated and (self.gates.sample_noise or isinstance(reducer, SViT))
-        state.reach = self.gates.reach if self.gated else "blocks"
+        state = reducer.training_state(task, self.gates)
         outputs = outputs_of(self.detector, batch, task, state)
         folds = task if task is not None and self.gates.ignore_irrelevant else None
         losses = self._task_losses(batch, outputs, folds)
-        if isinstance(reducer, TaskTP):
-            losses |= token_losses(batch.truths, state, cast(Tensor, task), self.balance, self.gates)
-            if state.presence:
-                losses["loss_presence"] = presence_loss(state.presence, batch.truths)
-        elif isinstance(reducer, SViT):
-            losses["loss_ratio"] = RATIO_WEIGHT * ratio_loss(state.masks)
-        if self.gated:
-            losses["kept"] = torch.stack([mask.detach().mean() for mask in state.masks]).mean()
+        losses |= reducer.losses(state, BatchLesson(batch.truths, task, self.num_classes, self.balance, self.gates))
+        if state.masks:
+            losses["kept"] = torch.stack([mask.detach().float().mean() for mask in state.masks]).mean()
         return losses | self.further_losses(batch, outputs)
 
     def further_losses(self, batch: Batch, outputs: Outputs) -> Losses:
@@ -158,7 +143,7 @@ class DetectionObjective(Objective):
         return {}
 
     def _draw_tasks(self, batch: Batch) -> Tensor | None:
-        if not isinstance(self.detector.backbone.reducer, TaskTP):
+        if not self.detector.backbone.reducer.task_aware:
             return None
         labels = [truth.labels for truth in batch.truths]
         return draw_tasks(labels, self.num_classes, self.gates.set_sizes)
@@ -181,12 +166,11 @@ class GateObjective(Objective):
     Nothing outside the gates needs a gradient, so a step costs one forward pass of the backbone.
     """
 
-    trained_parts = ("backbone.selectors", "backbone.presence")
-
     def __init__(self, detector: Detector, num_classes: int, counts: SampleCounts, gates: GateRecipe) -> None:
         super().__init__(detector, num_classes, counts)
         self.gates = gates
         self.balance = ClassBalance(num_classes)
+        self.trained_parts = gate_parts(detector)
 
     def train(self, mode: bool = True) -> "GateObjective":
         """Statistics of the frozen detector's norms stay as they are."""
@@ -198,13 +182,46 @@ class GateObjective(Objective):
         """Losses of one batch."""
         labels = [truth.labels for truth in batch.truths]
         task = draw_tasks(labels, self.num_classes, self.gates.set_sizes)
-        state = self.detector.backbone.reducer.begin(task)
+        reducer = self.detector.backbone.reducer
+        state = reducer.begin(task)
         self.detector.backbone.run(batch.normalised(), state)
-        losses = token_losses(batch.truths, state, task, self.balance, self.gates)
-        if state.presence:
-            losses["loss_presence"] = presence_loss(state.presence, batch.truths)
+        losses = reducer.losses(state, BatchLesson(batch.truths, task, self.num_classes, self.balance, self.gates))
         losses["kept"] = torch.stack([keep.float().mean() for keep in state.keep]).mean()
         return losses
+
+
+@dataclass
+class BatchLesson:
+    """What a method may learn from of a batch (`vision.lesson.Lesson`).
+
+    Attributes:
+        task: (B, C) bool; None for methods that know no task.
+    """
+
+    truths: Sequence[Truth]
+    task: Tensor | None
+    num_classes: int
+    balance: ClassBalance
+    gates: GateRecipe
+
+    def token_labels(self) -> Tensor:
+        return torch.stack([token_labels(truth, self.num_classes) for truth in self.truths])
+
+    def gate_losses(self, state: ReductionState, early_rule: bool | None = None) -> Losses:
+        gates = self.gates if early_rule is None else replace(self.gates, early_rule=early_rule)
+        return token_losses(self.truths, state, cast(Tensor, self.task), self.balance, gates)
+
+    def presence_losses(self, state: ReductionState) -> Losses:
+        return {"loss_presence": presence_loss(state.presence, self.truths)} if state.presence else {}
+
+    def prune_map_losses(self, state: ReductionState) -> Losses:
+        wanted = goal_masks(self.truths, cast(Tensor, self.task))
+        return {"loss_prune": prune_map_loss(state.scores, wanted)}
+
+
+def gate_parts(detector: Detector) -> tuple[str, ...]:
+    """Names of the detector's parts that only its method of token reduction has."""
+    return tuple(f"backbone.{name}" for name in detector.backbone.reducer.learned_names())
 
 
 def outputs_of(detector: Detector, batch: Batch, task: Tensor | None, state: ReductionState) -> Outputs:

@@ -18,19 +18,27 @@ from torch import nn
 from tasktp_ros.training.recipes import Stage
 from tasktp_ros.vision.vit import Residual
 
-UNDECAYED_NAMES = ("pos_embed", "level_embed")
+UNDECAYED_NAMES = ("pos_embed", "level_embed", "cls_token")
 START = 1e-3
+QUICK_NAMES = (".scale", ".sharpness", ".trust", ".context")
+QUICK = 5.0
+"""How much faster the few numbers by which a gate weighs what it knows of the image learn; at the rate of the others they stayed at their start."""
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
-    """Trainable parameters; norms, biases, gammas and embeddings of place and level without weight decay."""
+    """Trainable parameters; norms, biases, gammas and embeddings of place and level without weight decay, and a presence head's
+    weighing numbers at a rate of their own.
+    """
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
+    quick: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             plain = parameter.ndim > 1 and not name.endswith(UNDECAYED_NAMES)
-            (decayed if plain else free).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+            weighing = ".presence." in name and name.endswith(QUICK_NAMES)
+            (quick if weighing else decayed if plain else free).append(parameter)
+    groups: list[dict] = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return [*groups, {"params": quick, "weight_decay": 0.0, "pace": QUICK}] if quick else groups
 
 
 def learning_rate(stage: Stage, step: int, steps: int) -> float:
@@ -44,9 +52,9 @@ def learning_rate(stage: Stage, step: int, steps: int) -> float:
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Give all groups one rate."""
+    """Give all groups one rate, times their own pace."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("pace", 1.0)
 
 
 def set_drop_path(blocks: Iterable[nn.Module], highest: float) -> None:

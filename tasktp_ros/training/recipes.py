@@ -9,13 +9,18 @@
 
 """Recipes: how each model that ships, and the paper's models, are trained. A recipe is a list of stages."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tasktp_ros.datasets.augment import COCO_RECIPE, AugmentConfig
 from tasktp_ros.errors import InputError
+from tasktp_ros.reduction import build_reducer
 from tasktp_ros.training.detection_losses import SampleCounts
 from tasktp_ros.training.gate_losses import GATE_RECIPES, GateRecipe
+from tasktp_ros.vision.segmenter import SEGMENTERS
+from tasktp_ros.vision.sizes import GLOBAL
 
 Kind = TypeVar("Kind")
 RARE = 0.02
@@ -28,7 +33,7 @@ class Stage:
 
     Attributes:
         name: for logs.
-        objective: "labels", "detection" or "gates" (see `objectives`).
+        objective: "labels", "detection" or "gates" (see `objectives`); of a segmenter "cells", "masks" or "prune".
         steps: optimiser steps; 0 = from `epochs`.
         epochs: passes over the data set, where `steps` is 0.
         batch: images per optimiser step, over all processes and accumulated batches.
@@ -42,6 +47,7 @@ class Stage:
         counts: anchors, regions and masks per image.
         augment: augmentation.
         freeze: "" or "detector" (only the gates learn).
+        prune: of a segmenter: pairs (blocks before it, rate) at which it is pruned while it trains.
         repeat_below: share of the drawn images under which a category is rare and drawn more often (`image_order`); 0 = off.
     """
 
@@ -61,6 +67,7 @@ class Stage:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     freeze: str = ""
     repeat_below: float = 0.0
+    prune: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class Recipe:
         gates: how gates are trained.
         average: decay of the moving average of the weights, which is what is saved as the model.
         pretrained: timm model whose transformer weights are the start; "" = none.
+        options: of the method, by name.
     """
 
     name: str
@@ -85,6 +93,23 @@ class Recipe:
     gates: GateRecipe = field(default_factory=GateRecipe)
     average: float = 0.999
     pretrained: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_method(self, method: str, options: Mapping[str, Any]) -> "Recipe":
+        """The same training of a detector with another method, or other options of the same, under a name that says so.
+
+        Raises:
+            InputError: no such method or option, or a value that the method does not take.
+        """
+        try:
+            build_reducer(method, 16, 2, options=options)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        words = [self.name, *([method] if method != self.method else [])]
+        words += [f"{name}-{re.sub(r'[^A-Za-z0-9.]+', '-', str(value))}" for name, value in sorted(options.items())]
+        if any(stage.freeze for stage in self.stages) and not build_reducer(method, 16, 2).learned_names():
+            raise InputError(f"recipe {self.name} trains only what a method brings along, and {method} brings nothing")
+        return replace(self, name="-with-".join(words), method=method, options=dict(options))
 
 
 def _rooms(
@@ -131,8 +156,24 @@ def _coco_nano(small: tuple[int, int], full: tuple[int, int]) -> tuple[Recipe, .
     )
 
 
+def _rooms_vltp(name: str, size: str, places: tuple[int, ...]) -> tuple[Recipe, ...]:
+    """A segmenter from scratch, then VLTP's two decoders around its frozen encoder, at half and at a fifth of the tokens."""
+    side = SEGMENTERS[size]().image_size
+    zoomed = AugmentConfig(scale=(0.8, 1.6))
+    cells = Stage("cells", "cells", epochs=3, inputs=((side, side),), rate=1e-3, warm_up=200, clip=1.0, augment=zoomed)
+    masks = replace(cells, name="masks", objective="masks", epochs=9, rate=6e-4)
+    half = replace(masks, name="half", objective="prune", rate=3e-4, prune=tuple((place, 0.5) for place in places))
+    fifth = replace(half, name="fifth", epochs=5, rate=1e-4, prune=tuple((place, 0.8) for place in places))
+    return (
+        Recipe(f"{name}-dense", size, "vltp", "rooms", (cells, masks)),
+        Recipe(name, size, "vltp", "rooms", (half, fifth)),
+    )
+
+
 def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple[Recipe, ...]:
-    """The papers' recipes (methods.md, part 0): 36 epochs dense, then 6 (tiny) or 4 epochs with gates."""
+    """The papers' recipes (methods.md, part 0): 36 epochs dense, then 6 (tiny) or 4 epochs with gates. Between the two, gates alone
+    for a finished detector: one pass over the images, without a backward pass through the detector.
+    """
     inputs = tuple((side, round(side * 1.6 / 32) * 32) for side in range(480, 801, 32))
     dense = Stage(
         "dense",
@@ -146,12 +187,23 @@ def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple
     )
     drop = (4 / 6,) if tuning_epochs == 6 else (3 / 4,)
     tuned = replace(dense, name="gates", epochs=tuning_epochs, rate=1e-5, weight_decay=1e-6, drops=drop)
+    gates = replace(dense, name="gates", objective="gates", epochs=1, rate=1e-3, weight_decay=1e-6, drops=(),
+                    drop_path=0.0, freeze="detector")  # fmt: skip
     start = f"deit_{size.removeprefix('deit_')}_patch16_224.fb_in1k"
     return (
         Recipe(f"coco-{letter}-dense", size, "dense", "coco", (dense,), average=0.0, pretrained=start),
+        Recipe(f"coco-{letter}-gates", size, "tasktp", "coco", (gates,), average=0.0),
         Recipe(f"coco-{letter}-tasktp", size, "tasktp", "coco", (tuned,), average=0.0),
         Recipe(f"coco-{letter}-svit", size, "svit", "coco", (tuned,), average=0.0),
     )
+
+
+def _released(name: str, size: str, tuning_epochs: int, drop_path: float) -> Recipe:
+    """Gates for a detector that was trained with windows: global attention instead, which the fine-tuning has to make up for."""
+    tuned = next(
+        recipe for recipe in _coco(name, size, tuning_epochs, drop_path) if recipe.name == f"coco-{name}-tasktp"
+    )
+    return replace(tuned, size=f"{size}{GLOBAL}")
 
 
 RECIPES: dict[str, Recipe] = {
@@ -159,10 +211,16 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         *_rooms("rooms-nano", "nano", (160, 224), (256, 320)),
         *_rooms("rooms-tiny", "deit_tiny", (256, 320), (480, 640), share=4.0),
+        *_rooms_vltp("rooms-vltp-nano", "sam_nano", (4, 6)),
         *_coco_nano((160, 224), (256, 320)),
         *_coco("tiny", "deit_tiny", 6, 0.1),
         *_coco("small", "deit_small", 4, 0.2),
         *_coco("base", "deit_base", 4, 0.2),
+        _released("adapter-tiny", "vit_adapter_tiny", 6, 0.1),
+        _released("adapter-small", "vit_adapter_small", 4, 0.2),
+        _released("adapter-base", "vit_adapter_base", 4, 0.3),
+        _released("dinov2-small", "vit_adapter_dinov2_small", 4, 0.2),
+        _released("dinov2-base", "vit_adapter_dinov2_base", 4, 0.3),
     )
 }
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
-from tasktp_ros.reduction.tasktp import KEEP, TaskTP
+from tasktp_ros.reduction.tasktp import KEEP
 from tasktp_ros.training.batch import Batch, Truth
 from tasktp_ros.training.detection_losses import SampleCounts
 from tasktp_ros.training.gate_losses import GateRecipe
@@ -86,12 +86,12 @@ class TuningObjective(DetectionObjective):
     def _teachers_task(self, network: Detector, task: Tensor | None, known: int) -> tuple:
         """The task as the teacher can follow it, and its state; where it knows nothing of it, it looks for everything."""
         reducer = network.backbone.reducer
-        if isinstance(reducer, TaskTP) and task is not None:
+        if reducer.task_aware and task is not None:
             task = task[:, :known]
             task = task | ~task.any(1, keepdim=True)
         state = reducer.begin(task)
-        state.mask_only = self.gated
-        state.reach = self.gates.reach if self.gated else "blocks"
+        state.mask_only = bool(reducer.gated_blocks())
+        state.reach = self.gates.reach if reducer.task_aware else "blocks"
         return task, state
 
     def _proposals_kept(self, batch: Batch, after: Outputs, before: Outputs) -> Losses:

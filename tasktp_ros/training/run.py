@@ -13,7 +13,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from lightning_fabric import Fabric
@@ -24,16 +24,19 @@ from tasktp_ros.datasets.mixed import MixedDataset, Source, has_split, open_sour
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import as_results, detect_images, evenly
-from tasktp_ros.runtime.checkpoints import ModelCard
+from tasktp_ros.runtime.checkpoints import ModelCard, read_card
 from tasktp_ros.runtime.precision import choose_precision
+from tasktp_ros.runtime.shipped import find_model
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 from tasktp_ros.training.fine_tuning import Tuning, steps_for
 from tasktp_ros.training.progress import check_free
 from tasktp_ros.training.recipes import Recipe
+from tasktp_ros.training.segment_training import train_segmenter
 from tasktp_ros.training.starts import start_from_model, start_from_timm
 from tasktp_ros.training.trainer import Run, Trainer, prepare_machine
 from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.segmenter import SEGMENTERS
 
 Checker: TypeAlias = Callable[[Detector], dict[str, float]]
 
@@ -61,6 +64,8 @@ def train(
         The model's file.
     """
     check_free(run.folder, f"{recipe.name}.safetensors", run.resume, run.overwrite)
+    if recipe.size in SEGMENTERS:
+        return train_segmenter(recipe, run, fabric, data, split, start, check)
     sources = [Source(data)] if isinstance(data, Path) else list(data)
     if tuning is None:
         vocabulary = VOCABULARIES[recipe.vocabulary]
@@ -77,7 +82,8 @@ def train(
             print(part.file.note, flush=True)
     prepare_machine(fabric.device)
     torch.manual_seed(run.seed)
-    detector = build_detector(recipe.size, recipe.method, len(vocabulary)).to(memory_format=torch.channels_last)
+    detector = build_detector(recipe.size, recipe.method, len(vocabulary), recipe.options)
+    detector = detector.to(memory_format=torch.channels_last)
     if not run.resume:
         if start not in ("", "none"):
             changes = start_from_model(detector, start, vocabulary)
@@ -85,9 +91,21 @@ def train(
                 print(f"categories of {start}: {changes}", flush=True)
         elif recipe.pretrained and start != "none":
             start_from_timm(detector, recipe.pretrained)
-    if tuning is None:
-        return Trainer(fabric, recipe, run, detector, dataset, checker).train()
-    return Trainer(fabric, recipe, run, detector, dataset, checker, tuning.teacher(), tuning.card.reach).train()
+    trainer = (
+        Trainer(fabric, recipe, run, detector, dataset, checker)
+        if tuning is None
+        else Trainer(fabric, recipe, run, detector, dataset, checker, tuning.teacher(), tuning.card.reach)
+    )
+    trainer.source = source_of(start)
+    return trainer.train()
+
+
+def source_of(start: str) -> dict[str, Any]:
+    """Whose weights a training starts from, with their licence, as far as the start's card says; what is trained here is nobody's."""
+    file = None if start in ("", "none") else find_model(start)
+    source = read_card(file).source if file else {}
+    kept: dict[str, Any] = {name: source[name] for name in ("address", "sha256", "licence") if name in source}
+    return {"started_from": Path(start).stem, **kept} if source else {}
 
 
 def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary: tuple[str, ...]) -> Checker | None:
@@ -103,7 +121,8 @@ def _checker(recipe: Recipe, sources: Sequence[Source], images: int, vocabulary:
         for number, source in enumerate(sources)
         if (number == 0 and source.only is None) or has_split(source, "val")
     }
-    card = ModelCard(recipe.name, recipe.size, recipe.method, recipe.vocabulary, vocabulary, True)
+    card = ModelCard(recipe.name, recipe.size, recipe.method, recipe.vocabulary, vocabulary, True,
+                     options=dict(recipe.options))  # fmt: skip
 
     def check(network: Detector) -> dict[str, float]:
         device = next(network.parameters()).device

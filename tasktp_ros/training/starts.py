@@ -19,8 +19,8 @@ from tasktp_ros.errors import ModelError
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.training.category_rows import carry_rows, category_rows, told_carried
 from tasktp_ros.vision.detector import Detector
+from tasktp_ros.vision.sizes import size_config
 
-GATES = ("backbone.selectors.", "backbone.selective_modules.", "backbone.presence.")
 ENCODER_NAMES = (
     (r"attn\.qkv\.(weight|bias)$", r"self_attn.in_proj_\1"),
     (r"attn\.proj\.", "self_attn.out_proj."),
@@ -44,18 +44,26 @@ def start_from_model(detector: Detector, model: str | Path, vocabulary: Sequence
     tensors = source.state_dict()
     changes = "" if vocabulary is None else told_carried(card.vocabulary, vocabulary)
     if vocabulary is not None and changes:
-        tensors = carry_rows(tensors, category_rows(card.size, card.method), card.vocabulary, vocabulary)
+        tensors = carry_rows(tensors, category_rows(card.size, card.method, card.options), card.vocabulary, vocabulary)
     wanted = detector.state_dict()
+    gates = tuple({*gate_names(detector), *gate_names(source)})
     if any(".TransformerEncoderLayer." in name for name in wanted):
         tensors = {encoder_name(name): tensor for name, tensor in tensors.items()}
-    missing = [name for name in wanted if name not in tensors and not name.startswith(GATES)]
+    missing = [name for name in wanted if name not in tensors and not name.startswith(gates)]
     unfit = [n for n, tensor in tensors.items() if n not in wanted or wanted[n].shape != tensor.shape]
-    unfit = [name for name in unfit if not name.startswith(GATES)]
+    unfit = [name for name in unfit if not name.startswith(gates)]
     if missing or unfit:
+        way = "; its blocks attend within windows: recipes coco-adapter-... and coco-dinov2-... start from such models"
         raise ModelError(f"model {card.name} ({card.size} {card.method}, {len(card.vocabulary)} categories) does not fit "
-                         f"the network to be trained: {(missing + unfit)[0]}")  # fmt: skip
-    detector.load_state_dict({n: t for n, t in tensors.items() if n in wanted}, strict=False)
+                         f"the network to be trained: {(missing + unfit)[0]}{way if size_config(card.size).windows else ''}")  # fmt: skip
+    fitting = {n: t for n, t in tensors.items() if n in wanted and t.shape == wanted[n].shape}
+    detector.load_state_dict(fitting, strict=False)
     return changes
+
+
+def gate_names(detector: Detector) -> list[str]:
+    """How the names begin of what only a detector's method of token reduction has."""
+    return [f"backbone.{name}" for name in detector.backbone.reducer.learned_names()]
 
 
 def encoder_name(name: str) -> str:
@@ -96,7 +104,7 @@ def load_transformer(detector: Detector, published: dict[str, Tensor]) -> None:
     found = {}
     for name in wanted:
         source = name.removeprefix("backbone.")
-        if source.startswith(("blocks.", "patch_embed.", "pos_embed")):
+        if source.startswith(("blocks.", "patch_embed.", "pos_embed", "cls_token")):
             if source not in published or published[source].shape != wanted[name].shape:
                 raise ModelError(f"the pretrained transformer does not fit: {source} is missing or has another shape")
             found[name] = published[source]

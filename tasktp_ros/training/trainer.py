@@ -27,11 +27,17 @@ from tqdm import tqdm
 from tasktp_ros.datasets.coco import CocoDataset
 from tasktp_ros.datasets.mixed import MixedDataset
 from tasktp_ros.errors import DataError, TrainingError
-from tasktp_ros.reduction.tasktp import TaskTP
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
 from tasktp_ros.training.failures import told_in_words
 from tasktp_ros.training.loading import Share, StageImages, load_steps
-from tasktp_ros.training.objectives import DetectionObjective, GateObjective, LabelObjective, Losses, Objective
+from tasktp_ros.training.objectives import (
+    DetectionObjective,
+    GateObjective,
+    LabelObjective,
+    Losses,
+    Objective,
+    gate_parts,
+)
 from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path, set_learning_rate
 from tasktp_ros.training.progress import Log, forget_checkpoint, load_checkpoint, save_checkpoint
 from tasktp_ros.training.recipes import Recipe, Stage
@@ -39,8 +45,6 @@ from tasktp_ros.training.remembering import Teacher, TuningObjective
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.row_gradients import enable_row_gradients
 from tasktp_ros.workers import children_ended
-
-GATE_PARTS = ("backbone.selectors", "backbone.selective_modules", "backbone.presence")
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class Trainer:
         evaluate: called on the first process with the averaged detector; its numbers are logged.
         teacher: for a fine-tuning, what it must not forget.
         reach: what the model's card says of it.
+
+    Attributes:
+        source: what the model's card says of whose weights it began with; settable until training ends.
     """
 
     def __init__(
@@ -96,6 +103,7 @@ class Trainer:
         self.fabric, self.recipe, self.run = fabric, recipe, run
         self.detector, self.dataset, self.evaluate = detector, dataset, evaluate
         self.teacher, self.reach = teacher, reach
+        self.source: dict[str, Any] = {}
         self.lengths = [stage_steps(stage, len(dataset)) for stage in recipe.stages]
         self.log: Log | None = None
         self._stopping = False
@@ -198,15 +206,15 @@ class Trainer:
         objective: Objective
         if stage.objective == "labels":
             objective = LabelObjective(self.detector, num_classes, stage.counts)
-        elif stage.objective == "gates" and isinstance(self.detector.backbone.reducer, TaskTP):
+        elif stage.objective == "gates" and self.detector.backbone.reducer.learns_at_gates:
             objective = GateObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
         elif self.teacher is not None:
             objective = TuningObjective(self.detector, num_classes, stage.counts, self.recipe.gates, self.teacher)
         else:
             objective = DetectionObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
-        parts = GATE_PARTS if stage.freeze else objective.trained_parts
+        parts = gate_parts(self.detector) if stage.freeze else objective.trained_parts
         for name, parameter in self.detector.named_parameters():
-            parameter.requires_grad_(name.startswith(tuple(f"{part}." for part in parts)))
+            parameter.requires_grad_(name.startswith(tuple(f"{part}." for part in parts)) or name in parts)
         if not any(parameter.requires_grad for parameter in objective.parameters()):
             raise DataError(
                 f"stage {stage.name!r} freezes the detector, but method {self.recipe.method!r} has no gates"
@@ -243,7 +251,8 @@ class Trainer:
     ) -> None:
         if self.fabric.is_global_zero:
             model = cast(Detector, average.module) if self.recipe.average else self.detector
-            save_model(self.run.folder / f"{self.recipe.name}.safetensors", model, self.card())
+            file = self.run.folder / f"{self.recipe.name}.safetensors"
+            self.save_weights(file, model, self.trained_with(number, after))
             state = {"recipe": self.recipe.name, "images": len(self.dataset), "lengths": self.lengths, "stage": number,
                      "step": after, "objective": objective.state_dict(), "optimiser": optimiser.state_dict(),
                      "average": average.state_dict()}  # fmt: skip
@@ -253,6 +262,10 @@ class Trainer:
                 state |= {"stage": number + 1, "step": 0, "detector": model.state_dict()}
             save_checkpoint(self.run.folder, state)
         self.fabric.barrier()
+
+    def save_weights(self, path: Path, model: Detector, trained_with: dict[str, Any]) -> None:
+        """Write the model's file."""
+        save_model(path, model, self.card(trained_with))
 
     def _where_it_stopped(self) -> tuple[int, int, dict[str, Any] | None]:
         """Stage, step, and the state in the middle of a stage; None at its start, where only the weights count."""
@@ -269,11 +282,15 @@ class Trainer:
             self.detector.load_state_dict(state["detector"])
         return int(state["stage"]), int(state["step"]), state if state["step"] else None
 
-    def card(self) -> ModelCard:
+    def trained_with(self, number: int, after: int) -> dict[str, Any]:
+        """What `after` steps of stage `number` and the stages before it have seen."""
+        done = (*self.lengths[:number], after)
+        passes = sum(steps * stage.batch for steps, stage in zip(done, self.recipe.stages, strict=False))
+        return {"images": len(self.dataset), "image_passes": passes, "seed": self.run.seed}
+
+    def card(self, trained_with: dict[str, Any]) -> ModelCard:
         """What the model's file says about itself."""
         recipe = self.recipe
-        passes = sum(steps * stage.batch for steps, stage in zip(self.lengths, recipe.stages, strict=True))
-        measured = {"trained_with": {"images": len(self.dataset), "image_passes": passes, "seed": self.run.seed}}
         return ModelCard(
             recipe.name,
             recipe.size,
@@ -282,7 +299,9 @@ class Trainer:
             self.dataset.vocabulary,
             True,
             reach=self.reach,
-            measured=measured,
+            measured={"trained_with": trained_with},
+            options=dict(recipe.options),
+            source=self.source,
         )
 
 

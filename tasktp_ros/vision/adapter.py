@@ -63,12 +63,12 @@ class SpatialPrior(nn.Module):
 class Injector(nn.Module):
     """x <- x + gamma * attention(LN x -> LN c): the prior written into the tokens. gamma starts at zero."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, ratio: float = 1.0) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.zeros(dim))
         self.query_norm = nn.LayerNorm(dim, eps=1e-6)
         self.feat_norm = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = DeformableAttention(dim, heads, levels=3)
+        self.attn = DeformableAttention(dim, heads, levels=3, ratio=ratio)
 
     def forward(
         self, tokens: Tensor, prior: Tensor, token_shapes: Shapes, prior_shapes: Shapes, near: Tensor | None = None
@@ -85,11 +85,11 @@ class Injector(nn.Module):
 class Extractor(nn.Module):
     """c <- c + attention(LN c -> LN x), then c <- c + ConvFFN(LN c): the tokens read back into the prior."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, ratio: float = 1.0) -> None:
         super().__init__()
         self.query_norm = nn.LayerNorm(dim, eps=1e-6)
         self.feat_norm = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = DeformableAttention(dim, heads, levels=1)
+        self.attn = DeformableAttention(dim, heads, levels=1, ratio=ratio)
         self.ffn = ConvFFN(dim, dim // 4)
         self.ffn_norm = nn.LayerNorm(dim, eps=1e-6)
 
@@ -137,12 +137,12 @@ class _DepthwiseOnScales(nn.Module):
 class Interaction(nn.Module):
     """The injector before and the extractor after three blocks; the last interaction has two more extractors."""
 
-    def __init__(self, dim: int, heads: int, last: bool) -> None:
+    def __init__(self, dim: int, heads: int, last: bool, ratio: float = 1.0) -> None:
         super().__init__()
-        self.injector = Injector(dim, heads)
-        self.extractor = Extractor(dim, heads)
+        self.injector = Injector(dim, heads, ratio)
+        self.extractor = Extractor(dim, heads, ratio)
         if last:
-            self.extra_extractors = nn.Sequential(*(Extractor(dim, heads) for _ in range(2)))
+            self.extra_extractors = nn.Sequential(*(Extractor(dim, heads, ratio) for _ in range(2)))
 
     def inject(
         self, tokens: Tensor, prior: Tensor, token_shapes: Shapes, prior_shapes: Shapes, near: Tensor | None = None

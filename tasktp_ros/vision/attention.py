@@ -53,7 +53,7 @@ def attend_in_parts(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
 
 def fastest_attention(length: int, heads: int, width: int, dtype: torch.dtype) -> Attention:
     """What is faster on this CPU for about this many tokens and heads of this width; measured once per process."""
-    if length < LEAST:
+    if length < LEAST or torch.jit.is_tracing():  # what is written down for elsewhere does not depend on this machine
         return attend_fused
     return _faster_at(min(MOST, 1 << (length.bit_length() - 1)), heads, width, dtype)
 

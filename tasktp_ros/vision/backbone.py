@@ -35,7 +35,7 @@ from tasktp_ros.vision.sampling import linear_corners, sum_rows
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.static_adapter import extract_around, inject_around
 from tasktp_ros.vision.upsample import Upsample2x
-from tasktp_ros.vision.vit import PatchEmbed, initialise_transformer, resize_position_embedding
+from tasktp_ros.vision.vit import PatchEmbed, ScaledBlock, initialise_transformer, resize_position_embedding
 
 Maps: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -50,25 +50,38 @@ class Backbone(nn.Module):
         stem_width: channels of the spatial prior's stem.
         reducer: how the blocks are run; its gates are registered here under their published names.
         depth: number of blocks, a multiple of four.
+        deformable_ratio: width of the deformable attention's values, as a share of C.
+        layer_scale: blocks have it, as ViT-Adapter released them.
+        pretrained_grid: tokens of a side of the position embedding.
     """
 
-    pretrained_grid = 14
-
     def __init__(
-        self, dim: int, heads: int, deformable_heads: int, stem_width: int, reducer: Reducer, depth: int = 12
+        self,
+        dim: int,
+        heads: int,
+        deformable_heads: int,
+        stem_width: int,
+        reducer: Reducer,
+        *,
+        depth: int = 12,
+        deformable_ratio: float = 1.0,
+        layer_scale: bool = False,
+        pretrained_grid: int = 14,
     ) -> None:
         super().__init__()
         self.reducer = reducer
         self.blocks_per_interaction = depth // INTERACTIONS
-        self.pos_embed = nn.Parameter(torch.zeros(1, self.pretrained_grid**2 + 1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, pretrained_grid**2 + 1, dim))
         self.level_embed = nn.Parameter(torch.zeros(3, dim))
         self.patch_embed = PatchEmbed(dim)
-        self.blocks = nn.Sequential(*(reducer.block_type(dim, heads) for _ in range(depth)))
-        for name, module in reducer.published_modules().items():
-            self.add_module(name, module)
+        block_type = ScaledBlock if layer_scale else reducer.block_type
+        self.blocks = nn.Sequential(*(block_type(dim, heads) for _ in range(depth)))
+        reducer.register_into(self)
         self.spm = SpatialPrior(dim, stem_width)
         last = INTERACTIONS - 1
-        self.interactions = nn.Sequential(*(Interaction(dim, deformable_heads, i == last) for i in range(INTERACTIONS)))
+        self.interactions = nn.Sequential(
+            *(Interaction(dim, deformable_heads, i == last, deformable_ratio) for i in range(INTERACTIONS))
+        )
         self.up = Upsample2x(dim, dim)
         self.norm1, self.norm2, self.norm3, self.norm4 = (nn.BatchNorm2d(dim) for _ in range(4))
         self.initialise()
@@ -105,12 +118,14 @@ class Backbone(nn.Module):
             ValueError: H or W is not a multiple of 32.
             NothingRelevant: under reach "frame", a gate sees nothing of the task; or the last gate kept nothing to work around.
         """
-        lines, columns = token_shape(image)
+        lines, columns = state.grid = token_shape(image)
         token_shapes = ((lines, columns),)
+        state.token_shape = token_shapes[0]
         prior_shapes = ((2 * lines, 2 * columns), *token_shapes, (lines // 2, columns // 2))
         with stage("spatial_prior"):
             stride4, prior = self.embed_prior(image)
             tokens = self.patch_embed(image) + self.positions(*token_shapes[0])
+        self.reducer.enter(self, tokens, state)
         for index, interaction in enumerate(cast(Iterable[Interaction], self.interactions)):
             tokens = self.inject(interaction, tokens, prior, token_shapes, prior_shapes, state)
             first = index * self.blocks_per_interaction

@@ -29,6 +29,8 @@ from tasktp_ros.vision.constants import cached
 Shapes = tuple[tuple[int, int], ...]
 CHUNK = 512
 """Cells whose surroundings are put together at a time for a convolution."""
+WHOLE_FROM = 0.75
+"""Share of a map's cells from which on a convolution of the whole map takes less time (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,26 @@ class Cells:
     def convolve(self, rows: Tensor, convs: Sequence[nn.Conv2d], first: int = 0) -> Tensor:
         """A 3x3 convolution of each of some maps, from `first` on: rows (R, in) of the first maps -> (k, out) of these.
 
-        What each cell reads is put together a few hundred cells at a time, so that it stays in the processor's cache.
+        What each cell reads is put together a few hundred cells at a time, so that it stays in the processor's cache. Of a map of
+        which most cells are known all is convolved.
         """
         table, parts = self.table(rows), []
-        for conv, neighbours in zip(convs, self.split(self.neighbours)[first : first + len(convs)], strict=True):
-            for some in neighbours.split(CHUNK):
+        for number, conv in enumerate(convs, first):
+            if self.distinct[number] >= WHOLE_FROM * prod(self.shapes[number]):
+                parts.append(self._convolve_whole(rows, conv, number))
+                continue
+            for some in self.split(self.neighbours)[number].split(CHUNK):
                 patches = table.index_select(0, some.flatten()).view(len(some), 9 * rows.shape[1])
                 parts.append(convolve(patches, conv))
         return torch.cat(parts)
+
+    def _convolve_whole(self, rows: Tensor, conv: nn.Conv2d, number: int) -> Tensor:
+        """As :meth:`convolve` for one map, zeros and all."""
+        (height, width), (first, _), place = self.shapes[number], self.starts[number], self.of_map(number)
+        known = rows[first : first + len(place)]
+        whole = known.new_zeros(height * width, known.shape[1]).index_copy(0, place, known)
+        found = conv(whole.view(1, height, width, -1).permute(0, 3, 1, 2))
+        return found.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, place)
 
 
 @dataclass(frozen=True)

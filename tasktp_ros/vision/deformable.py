@@ -28,20 +28,22 @@ class DeformableAttention(nn.Module):
 
     Args:
         dim: channels C of queries, values and output.
-        heads: attention heads; must divide C.
+        heads: attention heads.
         levels: number of value levels.
         points: points per head and level.
+        ratio: width of the values, as a share of C; the heads must divide it.
     """
 
-    def __init__(self, dim: int, heads: int, levels: int, points: int = 4) -> None:
+    def __init__(self, dim: int, heads: int, levels: int, points: int = 4, ratio: float = 1.0) -> None:
         super().__init__()
-        if dim % heads:
-            raise ValueError(f"deformable attention needs heads that divide the channels, got {heads} and {dim}")
+        width = int(dim * ratio)
+        if width % heads:
+            raise ValueError(f"deformable attention needs heads that divide the channels, got {heads} and {width}")
         self.heads, self.levels, self.points = heads, levels, points
         self.sampling_offsets = nn.Linear(dim, heads * levels * points * 2)
         self.attention_weights = nn.Linear(dim, heads * levels * points)
-        self.value_proj = nn.Linear(dim, dim)
-        self.output_proj = nn.Linear(dim, dim)
+        self.value_proj = nn.Linear(dim, width)
+        self.output_proj = nn.Linear(width, dim)
         self.initialise()
 
     def initialise(self) -> None:
@@ -76,7 +78,10 @@ class DeformableAttention(nn.Module):
         """
         projected = self.value_proj(value)
         offsets, weights = self.read_points(query)
-        mixed = sample(projected, offsets, weights, query_shapes, value_shapes, cells)
+        if torch.jit.is_tracing() and cells is None:  # in operators that other runtimes have
+            mixed = sample_by_grid(projected, offsets, weights, query_shapes, value_shapes)
+        else:
+            mixed = sample(projected, offsets, weights, query_shapes, value_shapes, cells)
         return self.output_proj(mixed)
 
     def read_points(self, query: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,8 @@ from tasktp_ros.vision.roi_align import FINEST_SCALE, pool_adaptive, pool_fixed
 from tasktp_ros.vision.upsample import Upsample2x, arrange
 
 BOX_STDS = (0.1, 0.1, 0.2, 0.2)
+CHOOSE_FROM = 1 << 25
+"""Multiplications for the box deltas of all classes from which on the task's classes' rows are chosen; for fewer it takes longer."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,16 @@ class BoxHead(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
 
-    def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
-        """(K, channels, 7, 7) -> class logits (K, C + 1) and deltas (K, 4C)."""
+    def forward(self, regions: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(K, channels, 7, 7) -> class logits (K, C + 1) and deltas (K, 4C), or (K, 4c) of some `classes` (c,) int64."""
         hidden = self.flatten(regions)
         for layer in self.shared_fcs:
             hidden = F.relu(layer(hidden), inplace=True)
-        return self.fc_cls(hidden), self.fc_reg(hidden)
+        if classes is None:
+            return self.fc_cls(hidden), self.fc_reg(hidden)
+        weight, bias = (some.unflatten(0, (-1, 4)).index_select(0, classes).flatten(0, 1)
+                        for some in (self.fc_reg.weight, self.fc_reg.bias))  # fmt: skip
+        return self.fc_cls(hidden), F.linear(hidden, weight, bias)
 
 
 class FlattenChannelsLast(nn.Module):
@@ -151,11 +157,14 @@ class RoIHead(nn.Module):
         Args:
             relevant: (C,) or (B, C) bool; scores of other categories are folded into background; None = all.
         """
-        logits, deltas = self.bbox_head(self.pool(levels, proposals, self.config.box_size))
-        counts = [len(p) for p in proposals]
+        counts, classes, column = [len(p) for p in proposals], None, None
+        if relevant is not None and sum(counts) * self.bbox_head.fc_reg.weight.numel() >= CHOOSE_FROM:
+            asked = relevant.view(-1, self.num_classes).any(0)
+            classes, column = asked.nonzero()[:, 0], asked.cumsum(0) - 1
+        logits, deltas = self.bbox_head(self.pool(levels, proposals, self.config.box_size), classes)
         rows = [None] * len(counts) if relevant is None else relevant.view(-1, self.num_classes).expand(len(counts), -1)
         return [
-            self._select(logits_i.float(), deltas_i, boxes, shape, row, score_threshold, max_detections)
+            self._select(logits_i.float(), deltas_i, column, boxes, shape, row, score_threshold, max_detections)
             for logits_i, deltas_i, boxes, shape, row in zip(
                 logits.split(counts), deltas.split(counts), proposals, image_shapes, rows, strict=True
             )
@@ -181,18 +190,20 @@ class RoIHead(nn.Module):
         self,
         logits: Tensor,
         deltas: Tensor,
+        column: Tensor | None,
         proposals: Tensor,
         image_shape: tuple[int, int],
         relevant: Tensor | None,
         score_threshold: float,
         max_detections: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """One image's detections; `column` (C,) int64 says which of the deltas' classes each class is, None = the same."""
         # What folding irrelevant scores into background leaves to the others is what they have without it.
         probabilities = logits.softmax(-1)[:, :-1]
         wanted = probabilities > score_threshold
         region, label = (wanted if relevant is None else wanted & relevant).nonzero(as_tuple=True)
         scores = probabilities[region, label]
-        chosen = deltas.view(len(deltas), self.num_classes, 4)[region, label].float()
+        chosen = deltas.view(len(deltas), -1, 4)[region, label if column is None else column[label]].float()
         boxes = decode_boxes(proposals[region], chosen, image_shape, BOX_STDS)
         keep = batched_nms(boxes, scores, label, self.config.nms_iou)[:max_detections]
         return boxes[keep], scores[keep], label[keep]

@@ -27,7 +27,7 @@ def kept_first(keep: Tensor) -> Tensor:
     Returns:
         (B, N) int64, a permutation of 0 .. N - 1 per row.
     """
-    rank = keep.cumsum(1)
+    rank = keep.long().cumsum(1)  # ONNX sums no booleans
     index = torch.arange(keep.shape[1], device=keep.device).expand_as(rank)
     place = torch.where(keep, rank - 1, index - rank + rank[:, -1:])
     return torch.empty_like(rank).scatter_(1, place, index)

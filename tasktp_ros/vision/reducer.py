@@ -17,11 +17,12 @@ tokens should be gathered and scattered once.) Dense is the method that just run
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from tasktp_ros.vision.lesson import LearningSettings, Lesson
 from tasktp_ros.vision.stages import stage
 from tasktp_ros.vision.vit import Block, EncoderLayerBlock
 
@@ -51,9 +52,11 @@ class ReductionState:
             compare it with what was kept (see `reduction.static`). None = as many rows as tokens are kept.
         entering: (B, N) bool, tokens that enter the first block; the others are pruned for the whole frame, as if every gate had
             pruned them. None = all. Methods without gates prune nothing and take no notice.
+        grid: height and width of the token map, as the backbone has found it.
         reach: one of `reach.REACHES`. "network" reads which tokens are kept, and "frame" what a gate thinks, which waits for the device.
         stop_below: under reach "frame", per gate the presence below which it takes the task for absent; gates beyond the list
             leave only where no token is kept.
+        token_shape: (height, width) of the token map, set by the backbone; None where a method is run without one.
         keep: per gated block (B, N) bool, filled while the blocks run.
         scores: per gate (B, N) float keep score (the soft one in training), filled likewise.
         class_logits: per TaskTP gate (B, N, num_classes + 1) category logits; each includes those of the gate before.
@@ -62,6 +65,10 @@ class ReductionState:
         masks: per gate (B, N) decision as it was applied to the blocks, with its gradient.
         presence: per gate (B, num_classes) logits of "this category is on the image", by methods that estimate it.
         left: under reach "frame" with a capacity: per gate () bool, whether it sees nothing of the task.
+        groups: per merging step (B, N) int64, the group each original token is in, numbered by first appearance.
+        everywhere: every place has what its token knows, though blocks saw fewer (merging); whatever the reach, what follows looks
+            everywhere.
+        memory: what the method itself carries from one group of blocks to the next.
     """
 
     relevant: Tensor | None = None
@@ -72,8 +79,10 @@ class ReductionState:
     mask_only: bool = False
     capacity: int | None = None
     entering: Tensor | None = None
+    grid: tuple[int, int] = (0, 0)
     reach: str = "blocks"
     stop_below: tuple[float, ...] = ()
+    token_shape: tuple[int, int] | None = None
     keep: list[Tensor] = field(default_factory=list)
     scores: list[Tensor] = field(default_factory=list)
     class_logits: list[Tensor] = field(default_factory=list)
@@ -81,18 +90,21 @@ class ReductionState:
     masks: list[Tensor] = field(default_factory=list)
     presence: list[Tensor] = field(default_factory=list)
     left: list[Tensor] = field(default_factory=list)
+    groups: list[Tensor] = field(default_factory=list)
+    everywhere: bool = False
+    memory: Any = None
 
     @property
     def around_kept(self) -> bool:
         """Whether what comes now works around kept tokens only: some gate has decided, and the reach goes beyond blocks."""
-        return self.reach != "blocks" and bool(self.keep)
+        return self.reach != "blocks" and bool(self.keep) and not self.everywhere
 
     @property
     def followed(self) -> Tensor | None:
         """(B, N) bool tokens that what comes now works around; None = all of them: under reach "blocks", or where neither a gate
         nor `entering` has left any out.
         """
-        if self.reach == "blocks":
+        if self.reach == "blocks" or self.everywhere:
             return None
         return self.keep[-1] if self.keep else self.entering
 
@@ -116,22 +128,73 @@ class Reducer:
     """Dense: every block sees every token. Base of all methods.
 
     A reducer is no module: its gates belong to the backbone, under the names they were published with.
+
+    Attributes:
+        task_aware: what is kept depends on the task set; training draws one per image.
+        learns_at_gates: its losses stop at its gates, so that these can learn on a finished detector without a gradient through it.
+        follows_streams: it takes notice of `ReductionState.entering`.
+        static_shapes: it can run without asking the device how many tokens there are, as CUDA graphs need.
+        threshold: of keep scores, unless a task brings its own.
     """
 
-    name: ClassVar[str] = "dense"
     block_type: ClassVar[type[Block] | type[EncoderLayerBlock]] = Block
+    task_aware: ClassVar[bool] = False
+    learns_at_gates: ClassVar[bool] = False
+    follows_streams: ClassVar[bool] = False
+    static_shapes: ClassVar[bool] = True
+    threshold: float = 0.5
 
     def published_modules(self) -> dict[str, nn.Module]:
         """Modules with parameters by their name in the backbone's state dict."""
         return {}
 
+    def published_parameters(self) -> dict[str, nn.Parameter]:
+        """Single parameters, made anew,, such as a class token, by their name in the backbone's state dict."""
+        return {}
+
+    def register_into(self, backbone: nn.Module) -> None:
+        """Make what is published a part of the backbone."""
+        for name, module in self.published_modules().items():
+            backbone.add_module(name, module)
+        for name, parameter in self.published_parameters().items():
+            backbone.register_parameter(name, parameter)
+
+    def learned_names(self) -> tuple[str, ...]:
+        """Names in the backbone of what only this method has."""
+        return (*self.published_modules(), *self.published_parameters())
+
     def gated_blocks(self) -> tuple[int, ...]:
         """Indices (from 0) of the blocks that see only kept tokens, in the order of `ReductionState.keep`."""
         return ()
 
-    def begin(self, relevant: Tensor | None = None, threshold: float = 0.5) -> ReductionState:
-        """A fresh state for one forward pass."""
-        return ReductionState(relevant=relevant, threshold=threshold)
+    def begin(self, relevant: Tensor | None = None, threshold: float | None = None) -> ReductionState:
+        """A fresh state for one forward pass; the method's own threshold where none is given."""
+        return ReductionState(relevant=relevant, threshold=self.threshold if threshold is None else threshold)
+
+    def training_state(self, relevant: Tensor | None, settings: LearningSettings) -> ReductionState:
+        """A fresh state for one training step: as :meth:`begin`, with decisions made as they are learned.
+
+        A method that knows no task is not followed beyond the blocks.
+        """
+        state = self.begin(relevant)
+        state.mask_only = bool(self.gated_blocks())
+        state.reach = settings.reach if self.task_aware else "blocks"
+        return state
+
+    def losses(self, state: ReductionState, lesson: Lesson) -> dict[str, Tensor]:
+        """What the method learns from beside the detector's own losses, from what a step left in its state.
+
+        Returns:
+            Losses to be added up, () each, by names that begin with "loss_".
+        """
+        return {}
+
+    def enter(self, backbone: nn.Module, tokens: Tensor, state: ReductionState) -> None:
+        """Called once, before the first block, with the tokens (B, N, C) it will be given.
+
+        Args:
+            backbone: that owns what is published, and `pos_embed` (1, 1 + S * S, C) with a class token's position first.
+        """
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         """Run `blocks`, of which the first has index `first` (from 0): (B, N, C) -> (B, N, C)."""

@@ -12,6 +12,7 @@
 It is compiled on first use where a C++ compiler is at hand and changes no result; without one torch's own backward runs.
 """
 
+import hashlib
 import os
 import shutil
 import sysconfig
@@ -22,6 +23,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from tasktp_ros.files import replacing
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 _kernel: Any = None
@@ -60,6 +63,7 @@ class _SumRows(torch.autograd.Function):
 
 @lru_cache(1)
 def _build() -> Any:
+    """The kernel, compiled once for a user however many checkouts there are: a copy of its text, in a folder that is named by it."""
     scripts = sysconfig.get_path("scripts")
     if scripts not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = scripts + os.pathsep + os.environ.get("PATH", "")
@@ -67,7 +71,18 @@ def _build() -> Any:
         return None
     from torch.utils.cpp_extension import load
 
+    text = SOURCE.read_bytes()
+    versions = f"{sysconfig.get_python_version()} {torch.__version__}"
+    digest = hashlib.sha256(versions.encode() + text).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "tasktp_ros" / f"row_gradients_{digest}"
+    source = folder / SOURCE.name
     try:
-        return load("tasktp_row_gradients", [str(SOURCE)], extra_cflags=["-O3", "-march=native", "-ffast-math"])
+        if not (source.is_file() and source.read_bytes() == text):
+            folder.mkdir(parents=True, exist_ok=True)
+            with replacing(source) as beside:
+                beside.write_bytes(text)
+        flags = ["-O3", "-march=native", "-ffast-math"]
+        return load("tasktp_row_gradients", [str(source)], extra_cflags=flags, build_directory=str(folder))
     except (RuntimeError, OSError, ImportError):
         return None

@@ -9,8 +9,9 @@
 
 """Every published size, and ours, as one short factory each: all numbers of a network are visible here."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tasktp_ros.vision.heads import RoIConfig
@@ -20,12 +21,17 @@ from tasktp_ros.vision.proposals import ProposalConfig
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """A network's widths; what is not here is the same for all sizes: patches of 16 px and 12 blocks, for the first three of which
-    convolutions stand where there is no adapter.
+    """A network's widths; what is not here is the same for all sizes: patches of 16 px. Where there is no adapter, convolutions
+    stand for the first three blocks.
 
     Attributes:
         dim, heads: token channels and attention heads.
         deformable_heads: heads of the adapter's deformable attention; 0 = no adapter, tokens come from a convolutional stem.
+        deformable_ratio: width of that attention's values, as a share of `dim`.
+        depth: blocks; an interaction of the adapter comes after each quarter of them.
+        layer_scale: blocks multiply their branches channel by channel before they add them.
+        windows: all blocks but the last before each interaction attend within windows (`vision.windows`), so no token can be pruned.
+        pretrained_grid: tokens of a side of the position embedding.
         stem_width: channels of the spatial prior's or the token stem's first convolution.
         presence: gates also learn whether anything of the task is on the image.
         pyramid_channels: channels of the feature pyramid and the heads' regions.
@@ -35,6 +41,11 @@ class DetectorConfig:
     dim: int
     heads: int
     deformable_heads: int = 6
+    deformable_ratio: float = 1.0
+    depth: int = 12
+    layer_scale: bool = False
+    windows: bool = False
+    pretrained_grid: int = 14
     stem_width: int = 64
     presence: bool = False
     pyramid_channels: int = 256
@@ -75,23 +86,99 @@ def deit_base() -> DetectorConfig:
     return DetectorConfig(dim=768, heads=12)
 
 
+def vit_adapter_tiny() -> DetectorConfig:
+    """ViT-Adapter-T as released (v0.1.2): windows and layer scale."""
+    return replace(deit_tiny(), layer_scale=True, windows=True)
+
+
+def vit_adapter_small() -> DetectorConfig:
+    """ViT-Adapter-S as released (v0.1.2)."""
+    return replace(deit_small(), layer_scale=True, windows=True)
+
+
+def vit_adapter_base() -> DetectorConfig:
+    """ViT-Adapter-B as released (v0.1.6): 120 M parameters."""
+    return DetectorConfig(dim=768, heads=12, deformable_heads=12, deformable_ratio=0.5, layer_scale=True, windows=True)
+
+
+def vit_adapter_dinov2_small() -> DetectorConfig:
+    """ViT-Adapter-S as released with DINOv2's weights: a larger position embedding."""
+    return replace(vit_adapter_small(), pretrained_grid=37)
+
+
+def vit_adapter_dinov2_base() -> DetectorConfig:
+    """ViT-Adapter-B with DINOv2's weights."""
+    return replace(vit_adapter_base(), pretrained_grid=37)
+
+
+def vit_adapter_dinov2_large() -> DetectorConfig:
+    """ViT-Adapter-L with DINOv2's weights: 348 M parameters."""
+    return DetectorConfig(
+        dim=1024,
+        heads=16,
+        deformable_heads=16,
+        deformable_ratio=0.5,
+        depth=24,
+        layer_scale=True,
+        windows=True,
+        pretrained_grid=37,
+    )
+
+
 SIZES: dict[str, Callable[[], DetectorConfig]] = {
-    "nano": nano,
-    "deit_tiny": deit_tiny,
-    "deit_small": deit_small,
-    "deit_base": deit_base,
+    size.__name__: size
+    for size in (
+        nano,
+        deit_tiny,
+        deit_small,
+        deit_base,
+        vit_adapter_tiny,
+        vit_adapter_small,
+        vit_adapter_base,
+        vit_adapter_dinov2_small,
+        vit_adapter_dinov2_base,
+        vit_adapter_dinov2_large,
+    )
 }
+
+GLOBAL = "_global"
+"""After the name of a size with windows: the same weights with global attention in every block."""
+
+
+VARIED: dict[str, type[int] | type[float]] = {
+    "depth": int,
+    "pretrained_grid": int,
+    "deformable_heads": int,
+    "deformable_ratio": float,
+}
+"""What a network of a size may have otherwise, as in `vit_adapter_tiny[pretrained_grid=37]`: other people's weights do."""
 
 
 def size_config(size: str) -> DetectorConfig:
-    """Configuration of a size by name.
+    """Configuration of a size by name; after it there may be what is otherwise (`VARIED`), and `GLOBAL` after one with windows.
 
     Raises:
         ValueError: unknown name.
     """
-    if size not in SIZES:
+    if size.endswith(GLOBAL) and (config := size_config(size.removesuffix(GLOBAL))).windows:
+        return replace(config, windows=False)
+    found = re.fullmatch(r"(\w+)(?:\[(.*)\])?", size)
+    if found is None or found[1] not in SIZES:
         raise ValueError(f"unknown size {size!r}; expected one of {', '.join(SIZES)}")
-    return SIZES[size]()
+    config = SIZES[found[1]]()
+    pairs = [pair.partition("=") for pair in found[2].split(",")] if found[2] else []
+    try:
+        changes: dict[str, Any] = {name: VARIED[name](value) for name, _, value in pairs}
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"unknown size {size!r}; what may be otherwise is {', '.join(VARIED)}") from error
+    return replace(config, **changes)
+
+
+def varied_size(size: str, wanted: DetectorConfig) -> str:
+    """The name of `size` with all of `VARIED` as wanted."""
+    own = size_config(size)
+    changes = [f"{name}={getattr(wanted, name):g}" for name in VARIED if getattr(wanted, name) != getattr(own, name)]
+    return f"{size}[{','.join(changes)}]" if changes else size
 
 
 def __getattr__(name: str) -> Any:

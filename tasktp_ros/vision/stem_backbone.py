@@ -103,8 +103,7 @@ class StemBackbone(nn.Module):
         self.stem = ConvStem(dim, stem_width)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.pretrained_grid**2 + 1, dim))
         self.blocks = nn.Sequential(*(reducer.block_type(dim, heads) for _ in range(self.first_block, depth)))
-        for name, module in reducer.published_modules().items():
-            self.add_module(name, module)
+        reducer.register_into(self)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.lateral4 = nn.Conv2d(2 * stem_width, channels, 1)
         self.lateral8 = nn.Conv2d(4 * stem_width, channels, 1)
@@ -126,10 +125,11 @@ class StemBackbone(nn.Module):
             ValueError: H or W is not a multiple of 32.
             NothingRelevant: under reach "frame", a gate sees nothing of the task; or the last gate kept nothing to work around.
         """
-        shape = token_shape(image)
+        shape = state.grid = token_shape(image)
         with stage("stem"):
             stride4, stride8, token_map = self.stem(image)
             tokens = to_sequence(token_map) + self.positions(*shape)
+        self.reducer.enter(self, tokens, state)
         for first in range(0, len(self.blocks), self.blocks_per_group):
             blocks = list(self.blocks[first : first + self.blocks_per_group])
             tokens = self.reducer(blocks, self.first_block + first, tokens, state)

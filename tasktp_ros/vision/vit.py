@@ -22,6 +22,9 @@ from torch import Tensor, nn
 from tasktp_ros.vision.attention import attend_fused, fastest_attention
 from tasktp_ros.vision.constants import hold
 
+WINDOW = 14
+"""Tokens of a window's side, where attention is cut into windows."""
+
 
 class PatchEmbed(nn.Module):
     """16x16 patches to tokens: (B, 3, H, W) -> (B, H/16 * W/16, C), row-major."""
@@ -101,6 +104,30 @@ def _attend_step_by_step(query: Tensor, key: Tensor, value: Tensor, mask: Tensor
     return scores.softmax(-1).to(value.dtype) @ value
 
 
+def attend_in_windows(packed: Tensor, heads: int, grid: tuple[int, int], side: int = WINDOW) -> Tensor:
+    """:func:`attend` within windows of `side` x `side` tokens, cut from the top left corner and not shifted.
+
+    The packed projections are padded with zeros at the bottom and on the right up to whole windows, and the padding is
+    not masked: each padded position is a key of zeros, which takes exp(0) of the softmax, as in the published code.
+
+    Args:
+        packed: (B, N, 3C), queries, keys and values one after the other.
+        grid: (height, width) of the token map, height * width = N, row-major.
+
+    Returns:
+        (B, N, C).
+    """
+    batch, _, channels = packed.shape
+    height, width = grid
+    padded = F.pad(packed.unflatten(1, grid), (0, 0, 0, -width % side, 0, -height % side))
+    lines, columns = padded.shape[1] // side, padded.shape[2] // side
+    windows = (
+        padded.view(batch, lines, side, columns, side, channels).transpose(2, 3).reshape(-1, side * side, channels)
+    )
+    mixed = attend(windows, heads, None).view(batch, lines, columns, side, side, -1).transpose(2, 3)
+    return mixed.reshape(batch, lines * side, columns * side, -1)[:, :height, :width].flatten(1, 2)
+
+
 def drop_path(branch: Tensor, rate: float) -> Tensor:
     """Stochastic depth: leave a residual branch (B, N, C) out for whole images with probability `rate`."""
     alive = torch.rand(len(branch), 1, 1, device=branch.device) >= rate
@@ -126,8 +153,13 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, tokens: Tensor, key_mask: Tensor | None = None) -> Tensor:
-        return self.proj(attend(self.qkv(tokens), self.heads, key_mask))
+    def forward(self, tokens: Tensor, key_mask: Tensor | None = None, windows: tuple[int, int] | None = None) -> Tensor:
+        """(B, N, C) -> (B, N, C); `windows` as in :meth:`ScaledBlock.forward`."""
+        packed = self.qkv(tokens)
+        mixed = (
+            attend(packed, self.heads, key_mask) if windows is None else attend_in_windows(packed, self.heads, windows)
+        )
+        return self.proj(mixed)
 
 
 class Mlp(nn.Module):
@@ -156,6 +188,28 @@ class Block(Residual):
         """Run the block: (B, N, C) -> (B, N, C); `key_mask` as in :func:`attend`."""
         tokens = tokens + self.branch(self.attn(self.norm1(tokens), key_mask))
         return tokens + self.branch(self.mlp(self.norm2(tokens)))
+
+
+class ScaledBlock(Block):
+    """The block with layer scale, as ViT-Adapter released it: each branch is multiplied channel by channel before it is added.
+
+    Its gammas come first in the state dict, as published.
+    """
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: float = 4.0) -> None:
+        super().__init__(dim, heads, mlp_ratio)
+        self.gamma1 = nn.Parameter(torch.ones(dim))
+        self.gamma2 = nn.Parameter(torch.ones(dim))
+
+    def forward(self, tokens: Tensor, key_mask: Tensor | None = None, windows: tuple[int, int] | None = None) -> Tensor:
+        """Run the block: (B, N, C) -> (B, N, C); `key_mask` as in :func:`attend`.
+
+        Args:
+            windows: (height, width) of the token map, to attend within windows (see `vision.windows`); None = globally.
+        """
+        attended = self.attn(self.norm1(tokens), key_mask, windows)
+        tokens = tokens + self.branch(self.gamma1 * attended)
+        return tokens + self.branch(self.gamma2 * self.mlp(self.norm2(tokens)))
 
 
 class EncoderLayerBlock(nn.Module):

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tasktp_ros.datasets.scannet.labels import category_masks, graded_categories, read_label_map
+from tasktp_ros.datasets.scannet.labels import category_masks, graded_categories, graded_names, read_label_map
 from tasktp_ros.datasets.scannet.scan import Scan, open_scans
 from tasktp_ros.datasets.scannet.sens_writer import SensWriter
 from tasktp_ros.errors import DataError
@@ -56,6 +56,8 @@ def test_every_mapped_category_is_in_its_vocabulary(name):
     assert {grade for _, grade in known.values()} == {"A", "B"}
     assert known["office chair"] == ("chair", "A") and known["books"] == ("book", "B")
     assert not {"desk", "coffee table", "toaster oven", "bag"} & set(known), "look alike, different thing"
+    assert graded_names(VOCABULARIES[name]) == known, "the names alone lead to the same map"
+    assert graded_names(("mug", "cup"))["mug"] == ("mug", "A") and "chair" not in graded_names(("mug", "cup"))
     if name == "rooms":
         assert {category for category, _ in known.values()} == set(VOCABULARIES["rooms"])
 

@@ -87,6 +87,19 @@ def test_only_the_categories_and_images_asked_for_count(dataset):
     assert truth.precision(others, [absent], dataset.image_ids)["box"]["AP"] == -1.0, "nothing to be found"
 
 
+def test_precision_and_recall_are_told_per_category(dataset):
+    names = present(dataset)
+    number = dataset.category_ids[names[0]]
+    truth = truth_as_results(dataset)
+    moved = [r | {"category_id": dataset.category_ids[names[1]]} if r["category_id"] == number else r for r in truth]
+    of = Truth(dataset).precision(moved, ROOMS, dataset.image_ids, ("box",))["box"]["at_half_of"]
+    count = {name: sum(r["category_id"] == dataset.category_ids[name] for r in truth) for name in names}
+    assert {name: row["objects"] for name, row in of.items() if row["objects"]} == count
+    assert of[names[0]] == {"objects": count[names[0]], "precision": -1.0, "recall": 0.0}, "never claimed"
+    wrong = count[names[1]] / (count[names[0]] + count[names[1]])
+    assert of[names[1]]["recall"] == 100.0 and of[names[1]]["precision"] == pytest.approx(100 * wrong, abs=0.01)
+
+
 def test_what_scores_below_one_half_is_no_claim(dataset):
     scores = Truth(dataset).precision(truth_as_results(dataset, 0.4), ROOMS, dataset.image_ids)["box"]
     assert scores["AP"] == 100.0 and scores["recall_at_0.5"] == 0.0

@@ -48,11 +48,13 @@ def test_histograms_lose_no_value():
 
 @pytest.mark.parametrize(("per_sample", "grown"), [(0.0, 0.0), (1.0, 60.0)])
 def test_growth_is_from_the_second_fifth_to_the_last(per_sample, grown):
-    samples = [{"at": 1000.0 * number, "rss_mib": 500 + per_sample * number, "threads": 20} for number in range(101)]
+    samples = [{"at": 1000.0 * number, "rss_mib": 500 + per_sample * number, "threads": 20, "load": number / 10}
+               for number in range(101)]  # fmt: skip
     samples[0]["rss_mib"] = 9999.0  # while it warms up
     answers = [answer(at=100.0 * number) for number in range(1000)]
     report = soak_report(samples, answers)
     assert report["growth"] == {"rss_mib": pytest.approx(grown, abs=1), "threads": 0, "age_median": 0}
+    assert [report["windows"][number]["load"] for number in (0, -1)] == [0.25, 9.75], "how busy the machine was"
     assert sum(window["results"] for window in report["windows"]) >= 1000 and len(report["windows"]) == 20
 
 

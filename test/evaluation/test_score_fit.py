@@ -25,7 +25,7 @@ from tasktp_ros.evaluation import score_fit
 from tasktp_ros.evaluation.coco_ap import Truth
 from tasktp_ros.evaluation.detect_set import detect_images
 from tasktp_ros.evaluation.judged import Judged
-from tasktp_ros.evaluation.score_fit import fit, judge_images, quality
+from tasktp_ros.evaluation.score_fit import balance, fit, judge_images, quality
 from tasktp_ros.runtime.checkpoints import ModelCard, load_model, save_model
 from tasktp_ros.runtime.score_map import ScoreMap
 from tasktp_ros.runtime.task_detector import TaskDetector
@@ -50,6 +50,22 @@ def test_a_fit_finds_what_made_the_data_and_holds_elsewhere(made_by):
     assert quality(other, found)["calibration_error"] < 0.02
     if made_by.shift:
         assert quality(other)["calibration_error"] > 0.1
+
+
+def test_precision_and_recall_balance_where_f1_is_highest():
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    right = np.array([True, True, False, True, False, False])
+    seen = Judged(scores, right, np.zeros(6, np.int64), np.array([4]), ("cup",))
+    # F1 of the best 1 to 6: 2/5, 4/6, 4/7, 6/8, 6/9, 6/10
+    assert balance(seen, seen) == {"score": 0.6, "precision": 0.75, "recall": 0.75}
+    mapped = balance(seen, seen, ScoreMap(1.0, -1.0))
+    assert (
+        mapped["score"] == pytest.approx(np.floor(100 / (1 + np.exp(1) * 4 / 6)) / 100) and mapped["precision"] == 0.75
+    )
+    other = Judged(scores - 0.5, right, np.zeros(6, np.int64), np.array([4]), ("cup",))
+    assert balance(seen, other) == {"score": 0.6, "precision": 0.0, "recall": 0.0}, (
+        "chosen on the first, measured on the second"
+    )
 
 
 def test_no_other_numbers_are_more_likely():

@@ -267,8 +267,10 @@ def test_bad_options_are_one_sentence(walks, tmp_path, capsys):
     assert command.main(search(walks, "--count", "0")) == 2
     assert command.main(search(walks, "--reach", "blocks", "far")) == 2
     assert command.main(["search", str(tmp_path / "none"), "--model", "nano-untrained"]) == 2
-    write_queries(tmp_path / "rooms.json", "rooms", {})
-    assert command.main(search(walks, "--queries", str(tmp_path / "rooms.json"))) == 2
+    write_queries(tmp_path / "empty.json", "coco", {})
+    assert command.main(search(walks, "--queries", str(tmp_path / "empty.json"))) == 2
+    write_queries(tmp_path / "own.json", "own", {0: [Query("scene0001_00", "unicorn", 4, (1,))]})
+    assert command.main(search(walks, "--queries", str(tmp_path / "own.json"))) == 2
     write_queries(tmp_path / "else.json", "coco", {0: [Query("scene0009_00", "chair", 4, (1,))]})
     assert command.main(search(walks, "--queries", str(tmp_path / "else.json"))) == 2
     errors = capsys.readouterr().err
@@ -278,7 +280,8 @@ def test_bad_options_are_one_sentence(walks, tmp_path, capsys):
             "--count",
             "--reach must be one of blocks, network, frame, got 'far'",
             "label table",
-            "'rooms'",
+            "searches for nothing",
+            "'unicorn', which not all of the models know",
             "scene0009_00",
         )
     )

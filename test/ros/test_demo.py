@@ -24,10 +24,16 @@ import pytest
 from harness import REPOSITORY, eventually
 from rclpy.node import Node
 
+from tasktp_ros.cli.demo import SHOWN_SCORE, shown_score
 from tasktp_ros.datasets import records
 from tasktp_ros.datasets.bags import BagWriter
+from tasktp_ros.datasets.cut_walk import FRAMES as FRAMES_OF_WALK
+from tasktp_ros.datasets.frames import open_source
+from tasktp_ros.datasets.sample import OFFICE_WALK, SAMPLE
 from tasktp_ros.evaluation import demo_page
 from tasktp_ros.evaluation.processes import parameter_value
+from tasktp_ros.runtime.checkpoints import ModelCard
+from tasktp_ros.runtime.default import DEFAULT_MODEL, DEFAULT_VOCABULARY
 
 FRAMES = 24
 
@@ -117,10 +123,10 @@ def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp
     assert report["player"]["headers_equal"]
     assert report["untrained"] and report["reach"] == "network"
     tasks = {task["id"]: task for task in report["tasks"]}
-    assert list(tasks) == ["make_coffee", "find_chair", "look_around"]
+    assert list(tasks) == ["find_chair", "water_plants", "look_around"]
     assert [task["frames"] for task in tasks.values()] == [FRAMES // 3] * 3, "goals change between two frames"
     assert tasks["look_around"]["categories"] == []
-    assert "cup" in tasks["make_coffee"]["categories"]
+    assert tasks["water_plants"]["categories"] == ["potted plant", "vase"]
     assert tasks["find_chair"]["categories"] == ["chair"]
     assert all(0 < share <= 1 for share in report["values"]["kept_share"])
     assert all(value > 0 for value in report["values"]["overhead_milliseconds"])
@@ -138,12 +144,13 @@ def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp
     assert "untrained" in out
 
 
-def test_the_model_that_ships_finds_things_on_the_sample_that_ships(demo, tmp_path):
-    status, out, errors = demo("--output", tmp_path / "out", "--frames", 12, "--json").finish()
+def test_the_model_that_ships_finds_things_on_the_walk_that_ships(demo, tmp_path):
+    seen = [] if DEFAULT_VOCABULARY == "coco" else ["--source", SAMPLE]  # of rendered rooms it knows nothing but these
+    status, out, errors = demo("--output", tmp_path / "out", "--frames", 12, "--json", *seen).finish()
     assert status == 0, errors
     report = json.loads(out)
-    assert report["frames"] == 12 and not report["untrained"] and report["model"] == "rooms-nano"
-    assert sum(report["values"]["detections"]) > 0, "a trained detector finds something in a furnished flat"
+    assert report["frames"] == 12 and not report["untrained"] and report["model"] == DEFAULT_MODEL
+    assert sum(report["values"]["detections"]) > 0, "a trained detector finds something among chairs and tables"
     assert "random weights" not in (tmp_path / "out" / "index.html").read_text()
 
 
@@ -213,6 +220,32 @@ def test_frames_that_nobody_can_read_end_the_demonstration_with_the_reason(demo,
     status, out, errors = demo("--source", tmp_path / "bag", "--output", tmp_path / "out").finish()
     assert status == 2 and not out
     assert "no frame was answered" in errors and "'made_up8'" in errors and "Traceback" not in errors
+
+
+def test_the_page_says_what_a_score_means():
+    report = {"untrained": False, "score_threshold": 0.35, "calibrated": False}
+    assert "what scores above 0.35" in demo_page._shown(report)
+    assert "what is right with a probability above 35 %" in demo_page._shown(report | {"calibrated": True})
+    assert demo_page._shown(report | {"untrained": True}) == ""
+
+
+@pytest.mark.parametrize(
+    ("measured", "trained", "score"),
+    [({}, True, SHOWN_SCORE), ({"balance": {"score": 0.22}}, True, 0.22), ({"balance": {"score": 0.22}}, False, 0.0)],
+)
+def test_detections_are_shown_where_the_models_precision_and_recall_balance(measured, trained, score):
+    assert shown_score(ModelCard("a", "nano", "dense", "coco", ("cup",), trained, measured=measured)) == score
+
+
+def test_the_real_walk_ships_with_its_licence_and_all_that_a_camera_sends():
+    assert (
+        "MIT License" in (OFFICE_WALK / "LICENSE").read_text()
+        and "Arda Duzceker" in (OFFICE_WALK / "LICENSE").read_text()
+    )
+    assert sum(file.stat().st_size for file in OFFICE_WALK.iterdir()) < 5_000_000
+    with open_source(OFFICE_WALK) as source:
+        assert {frame.image.shape for frame in source} == {(360, 540, 3)} and source.length == FRAMES_OF_WALK
+        assert not source.problems
 
 
 def test_what_nodes_complain_of_is_on_the_page():

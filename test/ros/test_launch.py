@@ -105,6 +105,7 @@ def test_a_node_that_dies_ends_the_launch_which_fails(launch: Callable[..., Node
     [
         ("perception.launch.py", ["respawn:=often"], "respawn is 'often'"),
         ("perception.launch.py", ["reach:=far"], "reach is 'far': expected one of blocks, network, frame"),
+        ("perception.launch.py", ["execution:=fast"], "execution is 'fast': expected one of dynamic, static, graphs"),
         ("perception.launch.py", ["params_file:=/nowhere.yaml"], "params_file is '/nowhere.yaml': it does not exist"),
         ("replay.launch.py", ["source:=/tmp", "rate:=fast"], "rate is 'fast'"),
         ("replay.launch.py", ["source:=/nowhere"], "source is '/nowhere': it does not exist"),

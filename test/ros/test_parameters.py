@@ -13,12 +13,17 @@ import importlib.util
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from harness import FAKE_PERCEPTION, LATCHED, REPOSITORY, SOON, NodeProcess, Robot, connect, eventually, picture
 from tasktp_ros.msg import PruningStats
 from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from tasktp_ros.errors import ModelError
+from tasktp_ros.nodes.perception.loading import load_detector
+from tasktp_ros.runtime.default import DEFAULT_MODEL
 
 OF_ROS = ("use_sim_time", "start_type_description_service", "qos_overrides")
 TYPES = {bool: 1, int: 2, float: 3, str: 4, list: 9}
@@ -54,7 +59,7 @@ def test_a_copy_of_the_documented_file_reaches_a_node_in_any_namespace(
 ) -> None:
     text = (REPOSITORY / "config" / "perception.yaml").read_text()
     copy = tmp_path / "copy.yaml"
-    copy.write_text(text.replace("max_detections: 100", "max_detections: 7").replace('"rooms-nano"', '"copied"'))
+    copy.write_text(text.replace("max_detections: 100", "max_detections: 7").replace(f'"{DEFAULT_MODEL}"', '"copied"'))
     for namespace in ("", "/robot1"):
         start(["-m", "tasktp_ros.nodes.perception"], "--params-file", str(copy), "-r", f"__ns:={namespace or '/'}")
         assert robot.get("max_detections", f"{namespace}/perception") == 7
@@ -70,6 +75,7 @@ def test_a_copy_of_the_documented_file_reaches_a_node_in_any_namespace(
         ({"prune_threshold": 1.0}, "greater than 0 and less than 1"),
         ({"prune_threshold": math.nan}, "prune_threshold"),
         ({"reach": "far"}, "reach must be one of blocks, network, frame, or empty for the model's own, not 'far'"),
+        ({"execution": "fast"}, "execution can only be set while the node is unconfigured; it is active"),
         ({"max_detections": 0}, "max_detections"),
         ({"categories": ["cup", "unicorn"]}, "unknown categories 'unicorn'"),
         ({"enabled_cameras": ["left"]}, "names 'left'; the cameras are image"),
@@ -92,6 +98,7 @@ def test_a_bad_value_is_refused_with_its_reason_and_changes_nothing(
     [
         ({"device": "cuda:77"}, "'cuda:77'"),
         ({"device": "toaster"}, "unknown device 'toaster'; expected auto, cpu, cuda or cuda:N"),
+        ({"execution": "fast"}, "execution must be one of dynamic, static, graphs, not 'fast'"),
         ({"model": "nosuch"}, "unknown model 'nosuch'; shipped models are"),
         ({"model": "/nowhere/none.safetensors"}, "/nowhere/none.safetensors does not exist"),
         ({"precision": "float16"}, "unknown precision 'float16'; expected auto, float32 or bfloat16"),
@@ -103,9 +110,23 @@ def test_what_cannot_be_loaded_is_refused_when_it_is_set(
 ) -> None:
     assert reason in robot.set("/plain/perception", **change)
     (name,) = change
-    assert robot.get(name, "/plain/perception") in ("auto", "rooms-nano")
+    assert robot.get(name, "/plain/perception") in ("auto", DEFAULT_MODEL, "dynamic")
     assert robot.set("/plain/perception", device="cpu", precision="float32") == ""
     assert robot.set("/plain/perception", device="auto", precision="auto") == ""
+
+
+def test_an_execution_that_the_device_cannot_have_is_refused_and_the_detector_runs_as_it_was_told(
+    robot: Robot, unconfigured: NodeProcess
+) -> None:
+    assert robot.set("/plain/perception", device="cpu") == ""
+    refused = robot.set("/plain/perception", execution="graphs")
+    assert "execution 'graphs' needs a CUDA device, and this detector is on cpu" in refused
+    assert robot.set("/plain/perception", device="auto") == ""
+    told = SimpleNamespace(model="nano-untrained", device="cpu", precision="float32", execution="static", threads=1)
+    assert load_detector(told).execution == "static"
+    told.execution = "graphs"
+    with pytest.raises(ModelError, match="needs a CUDA device"):
+        load_detector(told)
 
 
 def test_a_dumped_file_can_be_loaded_into_an_active_node(robot: Robot, fake: NodeProcess) -> None:

@@ -21,6 +21,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 
 from tasktp_ros.cli import main as command
 from tasktp_ros.datasets.scannet import Scan
+from tasktp_ros.runtime.shipped import find_model
 
 
 def test_offline_and_ros_find_the_object_on_the_same_image(walk, tmp_path, capsys, monkeypatch):
@@ -51,9 +52,10 @@ def test_without_a_scan_a_claim_is_enough_and_the_goal_is_ended(
     root, target = walk
     wanted = robot.listen(TaskCategories, "task_categories", LATCHED)
     results = robot.listen(SearchStatus, "search_result")
-    start(["-m", "tasktp_ros.nodes.task_manager"], "-p", "autostart:=true")
+    words = ("-p", f"vocabulary:={find_model(MODEL)}")  # whichever model is the default
+    start(["-m", "tasktp_ros.nodes.task_manager"], "-p", "autostart:=true", *words)
     start(["-m", "tasktp_ros.nodes.perception"], "-p", "autostart:=true", "-p", f"model:={MODEL}")
-    searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", f"target:={target}")
+    searcher = start(["-m", "tasktp_ros.nodes.searcher"], "-p", f"target:={target}", *words)
     start(["-m", "tasktp_ros.nodes.player"], "-p", f"source:={Scan(root / 'scans' / 'scene0001_00').folder}",
           "-p", "every:=90", "-p", "results:=search_steps", "-p", "results_type:=tasktp_ros/msg/SearchStatus")  # fmt: skip
     result = results.next(60.0)

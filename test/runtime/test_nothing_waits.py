@@ -89,6 +89,10 @@ CASES = [
     ("tasktp", "nano", {"reach": "frame", "stop_below": (0.1, 0.1, 0.1)}),
     ("svit", "nano", {"reach": "frame"}),
     ("tasktp", "deit_tiny", {"share": 0.25}),
+    ("dynamicvit_remove", "nano", {}),
+    ("evit", "nano", {}),
+    ("evovit", "nano", {}),
+    ("tome", "nano", {}),
     ("tasktp", "deit_tiny", {"reach": "network"}),
 ]
 

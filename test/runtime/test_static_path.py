@@ -75,6 +75,11 @@ def assert_same(found, expected) -> None:
     ("method", "size", "reach"),
     [
         ("dense", "nano", "frame"),
+        ("dynamicvit", "nano", "network"),
+        ("evit_remove", "nano", "blocks"),
+        ("evovit", "nano", "network"),
+        ("tome", "nano", "frame"),
+        ("ats", "nano", "blocks"),
         *(("tasktp", "nano", reach) for reach in ("blocks", "network", "frame")),
         *(("svit", "nano", reach) for reach in ("blocks", "network")),
         *(("tasktp", "deit_tiny", reach) for reach in ("blocks", "network")),
@@ -90,7 +95,11 @@ def test_static_equals_dynamic(method, size, reach):
         expected, found = both(detector, picture(seed=seed))
         assert_same(found, expected)
         seen += len(found)
-    assert seen > 0 and detector._static.left_over == 0
+    assert seen > 0
+    if method == "ats":
+        assert detector.execution == "dynamic", "how many tokens it keeps is known only when it has"
+    else:
+        assert detector._static.left_over == 0
 
 
 @pytest.mark.parametrize("shape", [(120, 160), (160, 120), (97, 131), (33, 7), (1, 1), (480, 640)])

@@ -22,7 +22,7 @@ import torch
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import DataError, ModelError, TrainingError
 from tasktp_ros.runtime.checkpoints import load_model
-from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path
+from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path, set_learning_rate
 from tasktp_ros.training.recipes import RECIPES, Stage, recipe_named
 from tasktp_ros.training.run import shortened, train
 from tasktp_ros.training.starts import load_transformer, start_from_model
@@ -187,13 +187,24 @@ def test_learning_rate_curves():
 
 def test_norms_biases_and_embeddings_have_no_weight_decay():
     detector = build_detector("nano", "tasktp", 20)
-    decayed, free = parameter_groups(detector, 0.05)
+    decayed, free, quick = parameter_groups(detector, 0.05)
     assert decayed["weight_decay"] == 0.05 and free["weight_decay"] == 0.0
     assert all(parameter.ndim > 1 for parameter in decayed["params"])
     assert any(parameter is detector.backbone.pos_embed for parameter in free["params"])
-    assert sum(p.numel() for group in (decayed, free) for p in group["params"]) == sum(
+    assert sum(p.numel() for group in (decayed, free, quick) for p in group["params"]) == sum(
         p.numel() for p in detector.parameters()
     )
+    assert len(parameter_groups(build_detector("nano", "dense", 20), 0.05)) == 2
+
+
+def test_what_a_gate_weighs_its_image_by_learns_at_a_pace_of_its_own():
+    detector = build_detector("nano", "tasktp", 20)
+    quick = parameter_groups(detector, 0.05)[2]
+    numbers = {n.rsplit(".", 1)[1] for n, p in detector.named_parameters() if any(p is q for q in quick["params"])}
+    assert numbers == {"scale", "sharpness", "trust", "context"} and quick["weight_decay"] == 0.0
+    optimiser = torch.optim.AdamW(parameter_groups(detector, 0.05), lr=1.0)
+    set_learning_rate(optimiser, 0.01)
+    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([0.01, 0.01, 0.05])
 
 
 @pytest.mark.parametrize("method", ["dense", "svit"])

@@ -7,7 +7,7 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""The recorded numbers as a fixture, and a closing line that says how many of them were compared."""
+"""The recorded numbers as a fixture."""
 
 from pathlib import Path
 
@@ -25,7 +25,3 @@ def golden(shared: Path) -> Golden:
 def without_gradients():
     with torch.no_grad():
         yield
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.write_line(f"golden arrays compared: {Golden.compared}")

@@ -71,7 +71,7 @@ def filled(name: str, shape: tuple[int, ...]) -> Tensor:
         value = 0.1 * z
     elif leaf in ("bias", "in_proj_bias"):
         value = 0.02 * z
-    elif leaf == "weight" and len(shape) == 1:
+    elif leaf in ("gamma1", "gamma2") or (leaf == "weight" and len(shape) == 1):
         value = 1 + 0.1 * z
     else:
         value = z / np.sqrt(np.prod(shape[1:]))

@@ -24,6 +24,8 @@ def head(mask_per_class: bool = True) -> RoIHead:
     config = RoIConfig(box_hidden=16, mask_channels=8, mask_convs=2, mask_per_class=mask_per_class, samples=2)
     roi_head = RoIHead(8, CLASSES, config).eval()
     torch.nn.init.normal_(roi_head.bbox_head.fc_cls.weight, std=1.0)
+    torch.nn.init.normal_(roi_head.bbox_head.fc_reg.weight, std=0.5)
+    torch.nn.init.normal_(roi_head.bbox_head.fc_reg.bias, std=0.5)
     return roi_head
 
 
@@ -81,7 +83,9 @@ def test_irrelevant_scores_go_to_background():
     torch.testing.assert_close(after[:, -1], before[:, -1] + before[:, :-1][:, ~relevant].sum(-1))
 
 
-def test_a_task_finds_a_subset_of_what_all_categories_find():
+@pytest.mark.parametrize("choose_from", [0, 1 << 25])
+def test_a_task_finds_a_subset_of_what_all_categories_find(choose_from, monkeypatch):
+    monkeypatch.setattr("tasktp_ros.vision.heads.CHOOSE_FROM", choose_from)
     roi_head = head()
     levels = [torch.randn(1, 8, 64 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
     proposals = torch.tensor([[5.0, 5, 30, 30], [20, 10, 60, 50], [1, 30, 20, 60]])
@@ -91,3 +95,19 @@ def test_a_task_finds_a_subset_of_what_all_categories_find():
     wanted = torch.isin(everything[2], torch.tensor([1, 3]))
     torch.testing.assert_close(some[1], everything[1][wanted])
     torch.testing.assert_close(some[0], everything[0][wanted])
+    assert len(some[0]) > 1
+
+
+def test_images_with_tasks_of_their_own_have_the_boxes_that_they_have_alone(monkeypatch):
+    monkeypatch.setattr("tasktp_ros.vision.heads.CHOOSE_FROM", 0)
+    roi_head = head()
+    levels = [torch.randn(2, 8, 64 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
+    proposals = [torch.tensor([[5.0, 5, 30, 30], [20, 10, 60, 50]]), torch.tensor([[1.0, 30, 20, 60]])]
+    relevant = torch.tensor([[False, True, False, True, False], [False, False, True, True, False]])
+    together = roi_head.boxes(levels, proposals, [(64, 64)] * 2, relevant, 0.01, 100)
+    for image, found in enumerate(together):
+        own = [level[image : image + 1] for level in levels]
+        alone = roi_head.boxes(own, proposals[image : image + 1], [(64, 64)], relevant[image], 0.01, 100)[0]
+        assert len(alone[0])
+        for part, twin in zip(found, alone, strict=True):
+            torch.testing.assert_close(part, twin)

@@ -310,6 +310,22 @@ def test_what_seems_to_be_there_makes_its_tokens_easier_to_keep(trust):
     assert head.hint(likely, None).shape == (2, 1) and head.hint(likely, tasks[0] & tasks[1]).abs().max() <= 10 * trust
 
 
+@torch.no_grad()
+def test_a_token_is_judged_by_what_its_image_seems_to_hold():
+    backbone = small_backbone("tasktp", presence=True).eval()
+    head, gate = backbone.reducer.presence[0], backbone.reducer.gates[0]
+    logits, task = torch.randn(1, 12, CLASSES + 1), torch.arange(CLASSES + 1)[None, None] == 1
+    presence = torch.zeros(1, CLASSES)
+    seen = []
+    for presence[0, 1] in (-50.0, 0.0, 3.0):
+        moved = head.in_context(logits, presence)
+        assert torch.equal(moved[..., [0, 2, -1]], logits[..., [0, 2, -1]])
+        seen.append(gate.describe(moved, task)[..., 2 * gate.category_embed.embedding_dim])
+    assert (seen[0] < seen[1]).all() and (seen[1] < seen[2]).all() and (seen[0] > 0).all(), "bounded, never zero"
+    head.context.zero_()
+    assert torch.equal(head.in_context(logits, presence), logits)
+
+
 def test_a_method_without_presence_has_its_published_parameters_alone():
     plain, more = small_backbone("tasktp").state_dict(), small_backbone("tasktp", presence=True).state_dict()
     assert {name.split(".")[0] for name in more.keys() - plain.keys()} == {"presence"}

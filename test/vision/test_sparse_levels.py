@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tasktp_ros.reduction import build_reducer
 from tasktp_ros.vision.backbone import Backbone
-from tasktp_ros.vision.cells import SparseLevels, level_cells_around, masks_around
+from tasktp_ros.vision.cells import Cells, SparseLevels, level_cells_around, masks_around
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.heads import RoIConfig, RoIHead
 from tasktp_ros.vision.proposals import ProposalConfig, ProposalHead
@@ -117,6 +117,38 @@ def test_the_pyramid_on_cells_equals_its_slow_twin():
     for number, (level, twin) in enumerate(zip(found.dense(), expected, strict=True)):
         assert twin.any(), number
         torch.testing.assert_close(level, twin, **CLOSE)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_maps_of_which_most_cells_are_known_are_convolved_whole_with_the_same_result(first, monkeypatch):
+    levels = sparse_maps(5, *[(line, column) for line in range(6) for column in range(10) if (line, column) != (5, 9)])
+    cells, calls = sparse_maps(5, *SOME, *[(line, column) for line in range(6) for column in range(7)]).cells, []
+    assert levels.cells.distinct[0] == 24 * 40 and 0.7 < cells.distinct[2] / 60 < 1.0
+    convs = [torch.nn.Conv2d(5, 7, 3, padding=1) for _ in range(4 - first)]
+    whole = Cells._convolve_whole
+    monkeypatch.setattr(Cells, "_convolve_whole", lambda *some: calls.append(some) or whole(*some))
+    with torch.no_grad():
+        for known in (levels.cells, cells):
+            rows = torch.randn(sum(known.counts[:4]), 5)
+            found = []
+            for threshold in (2.0, 0.0):
+                monkeypatch.setattr("tasktp_ros.vision.cells.WHOLE_FROM", threshold)
+                found.append(known.convolve(rows, convs, first))
+            assert len(calls) == 4 - first and found[0].shape == (sum(known.counts[first:4]), 7)
+            torch.testing.assert_close(found[1], found[0], **CLOSE)
+            calls.clear()
+
+
+def test_what_is_measured_to_be_faster_is_done(monkeypatch):
+    calls: list[int] = []
+    whole = Cells._convolve_whole
+    monkeypatch.setattr(Cells, "_convolve_whole", lambda *some: calls.append(some[-1]) or whole(*some))
+    conv = torch.nn.Conv2d(5, 7, 3, padding=1)
+    most = [(line, column) for line in range(6) for column in range(0, 8, 2)]
+    for places, expected in ((SOME, []), (most, [0, 1, 2, 3])):
+        levels = sparse_maps(5, *places)
+        levels.cells.convolve(levels.rows, [conv] * 4)
+        assert calls == expected
 
 
 def proposal_head() -> ProposalHead:

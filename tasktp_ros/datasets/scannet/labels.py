@@ -10,6 +10,7 @@
 """From the numbers in ScanNet's label pictures to the categories of a detector's vocabulary."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.errors import DataError
+from tasktp_ros.tasks.vocabulary import COCO
 
 TABLE = "scannetv2-labels.combined.tsv"
 
@@ -56,18 +58,25 @@ def graded_categories(vocabulary: str) -> dict[str, tuple[str, str]]:
     return {row["raw_category"]: (row["category"], row["grade"]) for row in rows}
 
 
-def read_label_map(table: Path, vocabulary: str) -> LabelMap:
+def graded_names(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """ScanNet's raw category -> category and grade for any names: COCO's as its map has them, others where the raw category has the name."""
+    known = {raw: found for raw, found in graded_categories("coco").items() if found[0] in names}
+    return known | {name: (name, "A") for name in names if name not in COCO}
+
+
+def read_label_map(table: Path, vocabulary: str | Sequence[str]) -> LabelMap:
     """The label numbers of a vocabulary, by ScanNet's label table.
 
     Numbers that rows of different categories share belong to none of them.
 
     Args:
         table: `scannetv2-labels.combined.tsv`; columns are found by name.
+        vocabulary: "coco" or "rooms", or the names of any.
 
     Raises:
         DataError: missing, or without the columns `id` and `raw_category`.
     """
-    known = graded_categories(vocabulary)
+    known = graded_categories(vocabulary) if isinstance(vocabulary, str) else graded_names(vocabulary)
     try:
         with table.open(newline="", encoding="utf-8") as text:
             rows = list(csv.DictReader(text, delimiter="\t", quoting=csv.QUOTE_NONE))

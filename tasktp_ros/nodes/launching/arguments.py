@@ -163,7 +163,7 @@ def _place(text: str) -> str:
 
 
 def model(text: str) -> str:
-    """A shipped model's name, or a .safetensors file."""
+    """The name of a shipped or fetched model, or a .safetensors file."""
     place = _place(text)
     find_model(place)
     return place

@@ -24,6 +24,8 @@ from tasktp_ros.nodes.launching.actions import ends_launch, node
 from tasktp_ros.nodes.launching.arguments import Argument, log_level, model, one_of, optional, switch, topics
 from tasktp_ros.nodes.launching.parameter_files import parameter_file, parameter_of
 from tasktp_ros.nodes.names import namespace_name
+from tasktp_ros.runtime.execution import EXECUTIONS
+from tasktp_ros.runtime.vocabularies import name_of_vocabulary
 from tasktp_ros.vision.reach import REACHES
 
 ARGUMENTS = (
@@ -35,13 +37,19 @@ ARGUMENTS = (
         parameter_file,
     ),
     Argument("use_sim_time", "", "true: take the time from /clock; empty: as in params_file", optional(switch)),
-    Argument("model", "", "shipped model or .safetensors file; empty: as in params_file", optional(model)),
+    Argument("model", "", "shipped or fetched model, or .safetensors file; empty: as in params_file", optional(model)),
     Argument("cameras", "", "image topics, as [/front/image, /rear/image]; empty: as in params_file", optional(topics)),
     Argument(
         "reach",
         "",
         f"how far the task is followed: {', '.join(REACHES)}; empty: as in params_file",
         optional(one_of(*REACHES)),
+    ),
+    Argument(
+        "execution",
+        "",
+        f"how frames are run: {', '.join(EXECUTIONS)}; empty: as in params_file",
+        optional(one_of(*EXECUTIONS)),
     ),
     Argument("autostart", "true", "configure and activate at once; false: wait for a lifecycle manager", switch),
     Argument("log_level", "info", "debug, info, warn, error or fatal", log_level),
@@ -57,9 +65,9 @@ ARGUMENTS = (
 def nodes(given: Mapping[str, Any]) -> list[Node]:
     """Perception and task manager for some values of :data:`ARGUMENTS`."""
     common = {"autostart": given["autostart"], **_named(given, "use_sim_time")}
-    own_words = {"vocabulary": given["model"]} if given["model"].endswith(".safetensors") else {}
+    own_words = {"vocabulary": name_of_vocabulary(given["model"])} if given["model"] else {}
     own = {
-        "perception": common | _named(given, "model", "cameras", "reach"),
+        "perception": common | _named(given, "model", "cameras", "reach", "execution"),
         "task_manager": common | own_words | _named({"plans_file": "", "plan": "", **given}, "plans_file", "plan"),
     }
     return [
@@ -79,7 +87,9 @@ def cameras(given: Mapping[str, Any]) -> list[str]:
 
 
 def vocabulary(given: Mapping[str, Any], default: str) -> str:
-    """Vocabulary in which the task manager will speak of categories."""
+    """Vocabulary in which the task manager will speak of categories: the named model's, or else as in params_file."""
+    if given["model"]:
+        return name_of_vocabulary(given["model"])
     return str(_from_file(given, "task_manager", "vocabulary", default))
 
 

@@ -16,28 +16,35 @@ from tasktp_ros.nodes.perception.parameters import Settings
 
 
 def load_detector(settings: Settings) -> Any:
-    """Load the model that the parameters name."""
+    """Load the model that the parameters name, to run as they say.
+
+    Raises:
+        ModelError: it cannot be loaded, or not be run so on its device.
+    """
     from tasktp_ros.runtime.task_detector import TaskDetector
     from tasktp_ros.runtime.threads import use_threads
 
     use_threads(settings.threads)
-    return TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
+    detector = TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
+    detector.execution = settings.execution
+    return detector
 
 
 def check_loading(settings: Settings, changed: Iterable[str]) -> None:
     """Check that this machine can load what changed parameters ask for, without loading it.
 
     Raises:
-        ModelError: no such model, device or precision.
+        ModelError: no such model, device or precision, or no device for an execution.
     """
     import torch
 
+    from tasktp_ros.runtime.execution import check_execution
     from tasktp_ros.runtime.precision import choose_device, choose_precision
     from tasktp_ros.runtime.shipped import find_model
 
     if "model" in changed:
         find_model(settings.model)
-    if "device" in changed and settings.device != "auto":
-        choose_device(settings.device)
+    if {"device", "execution"}.intersection(changed):
+        check_execution(settings.execution, choose_device(settings.device).type)
     if "precision" in changed and settings.precision != "auto":
         choose_precision(settings.precision, torch.device("cpu"))

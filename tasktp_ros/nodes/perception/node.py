@@ -209,6 +209,7 @@ class PerceptionNode(ManagedNode):
             method=detector.method,
             device=detector.device,
             precision=detector.precision,
+            execution=self._settings.execution,
             reach=detector.reach,
             vocabulary=f"{detector.vocabulary_name}, {len(detector.vocabulary)} categories",
         )

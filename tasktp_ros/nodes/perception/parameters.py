@@ -23,12 +23,13 @@ from rclpy.parameter import Parameter
 from tasktp_ros.errors import TaskError
 from tasktp_ros.nodes.parameters import declare, without_blanks
 from tasktp_ros.runtime.default import DEFAULT_MODEL
+from tasktp_ros.runtime.execution import EXECUTIONS
 from tasktp_ros.tasks.vocabulary import resolve_categories
 from tasktp_ros.vision.reach import REACHES
 
 ALL_CAMERAS = "all"
 TRANSPORTS = ("auto", "raw", "compressed")
-LOADING = ("model", "device", "precision", "threads")
+LOADING = ("model", "device", "precision", "execution", "threads")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Settings:
     model: str
     device: str
     precision: str
+    execution: str
     threads: int
     score_threshold: float
     prune_threshold: float
@@ -77,7 +79,7 @@ def declare_settings(node: Node) -> None:
         node,
         "model",
         DEFAULT_MODEL,
-        "Name of a shipped model, or path of a weights file.",
+        "Name of a shipped or fetched model, or path of a weights file.",
         constraints=only_unconfigured,
     )
     declare(node, "device", "auto", "Where the model runs: auto, cpu, cuda, cuda:1, ...", constraints=only_unconfigured)
@@ -87,6 +89,14 @@ def declare_settings(node: Node) -> None:
         "auto",
         "Number format of the model: auto, float32 or bfloat16.",
         constraints=only_unconfigured,
+    )
+    declare(
+        node,
+        "execution",
+        "dynamic",
+        "How frames are run, which changes their time, not their results: dynamic (on what there is), static (in static shapes), "
+        "graphs (likewise, from CUDA graphs).",
+        constraints=f"{', '.join(EXECUTIONS)}; {only_unconfigured}",
     )
     declare(
         node,
@@ -170,6 +180,8 @@ def refuse(settings: Settings, changed: Iterable[str], state: str, vocabulary: S
         return f"prune_threshold must be greater than 0 and less than 1, not {settings.prune_threshold:g}"
     if settings.reach and settings.reach not in REACHES:
         return f"reach must be one of {', '.join(REACHES)}, or empty for the model's own, not {settings.reach!r}"
+    if settings.execution not in EXECUTIONS:
+        return f"execution must be one of {', '.join(EXECUTIONS)}, not {settings.execution!r}"
     for name in ("score_threshold", "no_frames_after", "stale_after"):
         if not math.isfinite(getattr(settings, name)):
             return f"{name} must be a finite number, not {getattr(settings, name)}"

@@ -35,7 +35,7 @@ from tasktp_ros.datasets import records
 from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
 from tasktp_ros.datasets.scannet.layout import RATE
 from tasktp_ros.datasets.scannet.scan import Scan
-from tasktp_ros.errors import DataError
+from tasktp_ros.errors import DataError, TaskError
 from tasktp_ros.evaluation.search.criteria import CRITERIA
 from tasktp_ros.evaluation.search.protocol import StepResult, follow, judge
 from tasktp_ros.evaluation.search.steps import FRAMES_PER_STEP, Sight, look, step_frames
@@ -47,6 +47,7 @@ from tasktp_ros.nodes.player.book import quantiles
 from tasktp_ros.nodes.player.node import write_json
 from tasktp_ros.nodes.program import read_parameters, run_program, spin_once
 from tasktp_ros.runtime.default import DEFAULT_VOCABULARY
+from tasktp_ros.runtime.vocabularies import find_vocabulary
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 
 MOST_HEARD = 100
@@ -57,7 +58,10 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "narrow": (True, "send that goal; false leaves the detector looking for everything"),
     "scan": ("", "scan folder whose label pictures say where the object is; empty = unknown, as on a robot"),
     "labels": ("", f"label table; empty = {TABLE} two folders above the scan"),
-    "vocabulary": (DEFAULT_VOCABULARY, f"vocabulary of the detector: one of {', '.join(VOCABULARIES)}"),
+    "vocabulary": (
+        DEFAULT_VOCABULARY,
+        f"vocabulary of the detector: one of {', '.join(VOCABULARIES)}, or the file of its model, which brings its own",
+    ),
     "criterion": ("", f"when it is located: {', '.join(CRITERIA)}; empty = verified with a scan, else claimed"),
     "wait": (60.0, "seconds to wait for the task to come into force, for perception, and while nobody sends images"),
     "summary": ("", "file that gets the result as JSON; empty = only the log"),
@@ -86,13 +90,13 @@ class Settings:
             TaskTPError: says which one is wrong.
         """
         settings = Settings(**read_parameters(node, PARAMETERS))
-        if settings.vocabulary not in VOCABULARIES:
+        try:
+            name, categories = find_vocabulary(settings.vocabulary)
+        except TaskError as error:
+            raise DataError(f"parameter vocabulary is {settings.vocabulary!r}: {error}") from error
+        if settings.target not in categories:
             raise DataError(
-                f"parameter vocabulary is {settings.vocabulary!r}: expected one of {', '.join(VOCABULARIES)}"
-            )
-        if settings.target not in VOCABULARIES[settings.vocabulary]:
-            raise DataError(
-                f"parameter target is {settings.target!r}: expected a category of {settings.vocabulary}, such as cup"
+                f"parameter target is {settings.target!r}: expected a category of {name}, such as {categories[0]}"
             )
         criterion = settings.criterion or ("verified" if settings.scan else "claimed")
         if criterion not in CRITERIA:
@@ -124,7 +128,7 @@ def sights_of(settings: Settings) -> list[Sight] | None:
         return None
     scan = Scan(Path(settings.scan).absolute())
     table = Path(settings.labels) if settings.labels else scan.folder.parents[1] / TABLE
-    labels = read_label_map(table, settings.vocabulary).of_grade("A")
+    labels = read_label_map(table, find_vocabulary(settings.vocabulary)[1]).of_grade("A")
     with scan.open() as recording:
         return [look(scan, frame, labels) for frame in step_frames(len(recording))]
 
