@@ -11,7 +11,7 @@ RUN := PATH="$$PWD/.venv/bin:$$PATH" AMENT_PREFIX_PATH="$$PWD/.venv$${AMENT_PREF
 .PHONY: help setup demo bench test lint clean
 
 help:
-	@echo "make demo [SOURCE=path]  three nodes, three tasks, on a real walk or your bag, folder or video;"
+	@echo "make demo [SOURCE=path]  three nodes, four goals, on a real walk or your bag, folder or video;"
 	@echo "                         SOURCE=camera (camera:1, /dev/video2) takes a webcam for 20 seconds"
 	@echo "make bench               where a frame's time goes, beside torchvision's detectors (under 10 minutes)"
 	@echo "make test                all tests"

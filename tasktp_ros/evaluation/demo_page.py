@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tasktp_ros.files import replacing
 from tasktp_ros.runtime.drawing import Drawable, draw_instances, shade_pruned
 
-TASK_COLOURS = ("var(--one)", "var(--two)", "var(--three)")
+TASK_COLOURS = ("var(--one)", "var(--two)", "var(--three)", "var(--four)")
 MOST_PROBLEMS = 10
 STAGE_TITLES = {
     "preprocess": "resize", "spatial_prior": "spatial prior", "injector": "injectors", "gates": "gates",
@@ -36,9 +36,9 @@ STAGE_TITLES = {
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #f6f5f1; --card: #ffffff; --ink: #1d2327; --soft: #667077; --line: #dfded8;
-  --one: #2f6f8f; --two: #c77b1c; --three: #2e8b57; --warn: #8a4b00; --warnback: #fff2dc; }
+  --one: #2f6f8f; --two: #c77b1c; --three: #2e8b57; --four: #8a5a9e; --warn: #8a4b00; --warnback: #fff2dc; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14181b; --card: #1c2226; --ink: #e8ebec; --soft: #98a4ab;
-  --line: #2e373d; --one: #62b0d4; --two: #eba94e; --three: #5cc58b; --warn: #ffcf8a; --warnback: #3a2a12; } }
+  --line: #2e373d; --one: #62b0d4; --two: #eba94e; --three: #5cc58b; --four: #c596d8; --warn: #ffcf8a; --warnback: #3a2a12; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, sans-serif; }
@@ -94,13 +94,13 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Pic
     title = "The task decides where a robot looks"
     body = [
         f"<h1>{title}</h1>",
-        "<p class=soft>A camera's frames went through ROS 2 to the detector. On the way the robot was told three times "
+        "<p class=soft>A camera's frames went through ROS 2 to the detector. On the way the robot was told four times "
         "what it is to do. Gates between the transformer blocks drop the image tokens that cannot matter for the task: "
         "the darker a square below, the fewer blocks computed it.</p>",
         _warning(report),
         _problems(report),
         _facts(report),
-        "<h2>Three goals, one walk</h2>",
+        "<h2>Four goals, one walk</h2>",
         _shown(report),
         *(_task(report, number, pictures) for number in range(len(report["tasks"]))),
         "<h2>Tokens kept, frame by frame</h2>",
@@ -181,6 +181,8 @@ def _task(report: Mapping[str, Any], number: int, pictures: Mapping[str, Picture
         "<span class=chip>all categories</span>"
     )
     goal = f"Told: “{html.escape(task['goal'])}”" if task["goal"] else "Told the category itself"
+    if task.get("understood"):
+        goal += f" &nbsp; understood by {html.escape(task['understood'])}"
     picture = pictures.get(task["id"])
     trio = (
         _trio(picture)
@@ -188,7 +190,7 @@ def _task(report: Mapping[str, Any], number: int, pictures: Mapping[str, Picture
         else "<p class=soft>No picture was taken: too few frames under this task.</p>"
     )
     return (
-        f"<section class=task style='--mine:{TASK_COLOURS[number % 3]}'><div class=head>"
+        f"<section class=task style='--mine:{TASK_COLOURS[number % len(TASK_COLOURS)]}'><div class=head>"
         f"<h3>{html.escape(task['title'])}</h3>"
         f"<span class=kept><b>{_percent(task['kept_share'])}</b> of tokens kept, "
         f"{_number(task['detect_milliseconds']['median'])} ms per frame</span></div>"
@@ -231,7 +233,7 @@ def _kept_chart(report: Mapping[str, Any]) -> str:
             f"<line x1={left} x2={width} y1={y:.1f} y2={y:.1f} stroke='var(--line)'/><text x=4 "
             f"y={y + 4:.1f}>{percent} %</text>"
         )
-    colours = {task["id"]: TASK_COLOURS[number % 3] for number, task in enumerate(report["tasks"])}
+    colours = {task["id"]: TASK_COLOURS[number % len(TASK_COLOURS)] for number, task in enumerate(report["tasks"])}
     titles = {task["id"]: task["title"] for task in report["tasks"]}
     previous = None
     for index, (share, task) in enumerate(zip(shares, tasks, strict=True)):
@@ -269,7 +271,7 @@ def _stage_chart(report: Mapping[str, Any]) -> str:
             value = task["stage_milliseconds"].get(name, 0.0)
             long = (width - left - 70) * value / top
             at = y + number * bar
-            colour = TASK_COLOURS[report["tasks"].index(task) % 3]
+            colour = TASK_COLOURS[report["tasks"].index(task) % len(TASK_COLOURS)]
             parts.append(
                 f"<rect x={left} y={at:.1f} width={max(long, 1):.1f} height={bar - 2} rx=2 fill='{colour}'>"
                 f"<title>{html.escape(task['title'])}: {value:.2f} ms</title></rect>"
@@ -294,7 +296,7 @@ def _table(report: Mapping[str, Any]) -> str:
             else " / ".join(f"{count:.0f}" for count in dict.fromkeys(task["kept_tokens"]))
         )
         rows.append(
-            f"<tr style='--mine:{TASK_COLOURS[number % 3]}'><td><span class=dot>"
+            f"<tr style='--mine:{TASK_COLOURS[number % len(TASK_COLOURS)]}'><td><span class=dot>"
             f"</span>{html.escape(task['title'])}</td>"
             f"<td>{task['frames']}</td><td>{_percent(task['kept_share'])}</td><td>{blocks} of "
             f"{task['total_tokens']}</td>"

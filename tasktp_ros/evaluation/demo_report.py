@@ -107,8 +107,10 @@ def table(report: dict[str, Any]) -> str:
             f"{_pair(task['stamp_to_result_milliseconds']):>20} {_number(task['overhead_milliseconds']['median']):>13}"
         )
     player = report["player"]
+    told = [(task["title"], task["understood"]) for task in report["tasks"] if task.get("understood")]
     lines += [
         "-" * len(head),
+        *(f"{title}, understood by {how}" for title, how in told),
         f"{report['frames']} results for {player['frames_sent']} frames, {player['lost']} lost, "
         f"{report['dropped_by_perception']} dropped, order {'kept' if player['order_kept'] else 'BROKEN'}, headers "
         f"{'equal' if player['headers_equal'] else 'DIFFERENT'}; {report['frames_per_second']} frames/s in lock step; "

@@ -102,7 +102,7 @@ def gone(pids: dict[str, int]) -> bool:
     )
 
 
-def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp_path):
+def test_four_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp_path):
     status, out, errors = demo(
         "--source",
         folder,
@@ -123,8 +123,8 @@ def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp
     assert report["player"]["headers_equal"]
     assert report["untrained"] and report["reach"] == "network"
     tasks = {task["id"]: task for task in report["tasks"]}
-    assert list(tasks) == ["find_chair", "water_plants", "look_around"]
-    assert [task["frames"] for task in tasks.values()] == [FRAMES // 3] * 3, "goals change between two frames"
+    assert list(tasks) == ["find_chair", "water_plants", "armchair_and_plant", "look_around"]
+    assert [task["frames"] for task in tasks.values()] == [FRAMES // 4] * 4, "goals change between two frames"
     assert tasks["look_around"]["categories"] == []
     assert tasks["water_plants"]["categories"] == ["potted plant", "vase"]
     assert tasks["find_chair"]["categories"] == ["chair"]
@@ -136,8 +136,10 @@ def test_three_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp
     page = (tmp_path / "out" / "index.html").read_text()
     assert "untrained" in page
     assert "random weights" in page
-    assert len(re.findall("data:image/jpeg;base64,", page)) == 9, "three pictures of each task"
+    assert len(re.findall("data:image/jpeg;base64,", page)) == 12, "three pictures of each task"
     assert not re.search(r"(src|href)=.?https?:", page), "the page works without a network"
+    assert tasks["armchair_and_plant"]["categories"] == ["chair", "potted plant"]
+    assert tasks["armchair_and_plant"]["understood"].startswith("wordnet: 'armchair': a kind of chair")
     for task in tasks.values():
         assert task["title"] in page
         assert task["title"] in out

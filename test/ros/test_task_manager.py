@@ -82,7 +82,7 @@ def test_extreme_priorities_and_times_to_live_are_taken_as_they_are(task: Listen
 @pytest.mark.parametrize(
     ("goal", "reason"),
     [
-        (TaskGoal(id="juggle", text="juggle three balls of fire"), "names no known task"),
+        (TaskGoal(id="juggle", text="juggle three torches"), "names no known task"),
         (TaskGoal(), "names no known task"),
         (TaskGoal(id="g", categories=["cup", "unicorn"]), "does not have: 'unicorn'"),
         (TaskGoal(id="g", categories=[""]), "only empty category names"),
@@ -159,10 +159,10 @@ def test_what_cannot_be_configured_says_why_and_can_be_corrected(
 
 
 def test_only_own_rules_for_things_the_vocabulary_lacks_are_warned_of(start: Start, tmp_path: Path) -> None:
-    shipped = start(MANAGER, vocabulary="rooms", autostart=True)
+    shipped = start(MANAGER, vocabulary="rooms", autostart=True, diagnostics_period=60.0)
     own = tmp_path / "own.yaml"
     own.write_text("tasks: {fly: {categories: [cup, unicorn]}}\n")
-    warned = start(MANAGER, vocabulary="rooms", autostart=True, rules_file=own)
+    warned = start(MANAGER, vocabulary="rooms", autostart=True, rules_file=own, diagnostics_period=60.0)
     for process in (shipped, warned):
         process.says("all categories")
     assert "WARN" not in shipped.log and "tasks go without what it lacks" in shipped.log

@@ -126,6 +126,14 @@ def _score(chain: Chain, resolvers: Sequence[Resolver], sentences: Sequence[Sent
         "passed_on": round(passed / len(sentences), 4),
         "exactly_right": round(exact / len(sentences), 4),
         "failed": failed,
+        "counts": {
+            "right": right,
+            "answered": answered,
+            "found": hit,
+            "needed": needed,
+            "passed": passed,
+            "exact": exact,
+        },
         "milliseconds": round(1000 * sorted(seconds)[len(seconds) // 2], 3),
     }
 

@@ -13,12 +13,17 @@ Lifecycle node `task_manager`. Names are relative, so they can be namespaced and
 
 Subscribed
     task_goal (tasktp_ros/TaskGoal): reliable; starts, replaces or cancels a goal.
+    task_plan (tasktp_ros/TaskPlan): reliable; starts or cancels a plan, see `tasktp_ros.tasks.plans`.
+    detections (vision_msgs/Detection2DArray), and topics that plans name: while a step waits for them.
 Published
     task_categories (tasktp_ros/TaskCategories): latched; the union of the goals of the highest priority, no goal: all.
-        Published once on activation and then only when the result changes.
+        Published once on activation and then only when the result changes, as when a slow resolver knows more.
+    task_plans (tasktp_ros/TaskPlans): latched; running plans and the last that ended, with times and reasons of their steps.
     /diagnostics (diagnostic_msgs/DiagnosticArray): running goals, and why the last one was refused.
+Served
+    ~/finish_step (tasktp_ros/FinishStep): ends the running step of a plan.
 Kept
-    Running goals, in the file of parameter `state_file`. After a crash the node goes on with them; whoever stops it in order, or
+    Running goals and plans, in the file of parameter `state_file`. After a crash the node goes on with them; whoever stops it in order, or
     cleans it up, ends them.
 Parameters: `config/perception.yaml`.
 """

@@ -55,4 +55,13 @@ def may_be_a_thing(reading: Reading, index: int) -> bool:
     if not senses:
         return not is_known(word.text) or (word.named and index + 1 == len(reading.words))
     mostly_a_verb = nouns.verbs.get(word.text)
-    return word.named or not (mostly_a_verb or (word.begins and mostly_a_verb is not None))
+    if word.named or not (mostly_a_verb or (word.begins and mostly_a_verb is not None)):
+        return True
+    return not word.begins and _follows_a_noun(reading, index)
+
+
+def _follows_a_noun(reading: Reading, index: int) -> bool:
+    """Whether a word ends its clause right after a noun, as in "sofa cushion": a verb would stand before what it is done to."""
+    last = index + 1 == len(reading.words) or reading.words[index + 1].begins
+    before = reading.words[index - 1].text if index else ""
+    return last and before not in STOP_WORDS and any(Nouns.shipped().senses(base) for base in forms(before))
