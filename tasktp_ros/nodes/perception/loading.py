@@ -12,6 +12,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from tasktp_ros.errors import ModelError
 from tasktp_ros.nodes.perception.parameters import Settings
 
 
@@ -22,6 +23,21 @@ def load_detector(settings: Settings) -> Any:
 
     use_threads(settings.threads)
     return TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
+
+
+def load_segmenter(settings: Settings) -> Any:
+    """The segmenter that the parameters name, with the words of the package's task rules; raises ModelError."""
+    if not settings.segmenter:
+        raise ModelError("mode segment needs the parameter segmenter: the path of a segmenter's file")
+    from tasktp_ros.nodes.perception.segmentation import GoalSegmentation
+    from tasktp_ros.nodes.task_manager.node import shipped_rules
+    from tasktp_ros.runtime.task_segmenter import TaskSegmenter
+    from tasktp_ros.tasks.rules import GoalRules
+
+    segmenter = TaskSegmenter.load(settings.segmenter, device=settings.device)
+    rules = GoalRules.from_yaml(shipped_rules(), segmenter.card.vocabulary)
+    segmenter.understand(lambda sentence: rules.resolve("", sentence, ()))
+    return GoalSegmentation(segmenter)
 
 
 def check_loading(settings: Settings, changed: Iterable[str]) -> None:

@@ -80,7 +80,7 @@ class TaskManagerNode(ManagedNode):
         """Read the rules."""
         self._vocabulary, categories = find_vocabulary(self.get_parameter("vocabulary").value)
         own = self.get_parameter("rules_file").value
-        path = own or _shipped_rules()
+        path = own or shipped_rules()
         rules = GoalRules.from_yaml(path, categories)
         for problem in rules.problems if own else ():
             self.get_logger().warning(f"{problem} ({path})")
@@ -241,7 +241,7 @@ class TaskManagerNode(ManagedNode):
         ]
 
 
-def _shipped_rules() -> Path:
+def shipped_rules() -> Path:
     """Find config/tasks.yaml beside a checkout's code, else in the installed package's share folder."""
     beside = Path(__file__).resolve().parents[3] / "config" / "tasks.yaml"
     if beside.is_file():
