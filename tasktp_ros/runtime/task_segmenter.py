@@ -10,7 +10,7 @@
 """TaskSegmenter: load a segmenter, give it a goal, get the goal's mask over the image."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class GoalMask:
         quality: the IoU that the network expects of it.
         kept: share of the tokens that each stage kept.
         tokens: (stages, h, w) bool, which tokens these were; padding of the square input is among them.
+        kept_tokens: number of tokens that each block after the first stage ran, in order.
+        total_tokens: of the square input.
         milliseconds: from image to mask.
     """
 
@@ -44,7 +46,17 @@ class GoalMask:
     quality: float
     kept: tuple[float, ...]
     tokens: NDArray[np.bool_]
+    kept_tokens: tuple[int, ...]
+    total_tokens: int
     milliseconds: float
+
+
+@dataclass(frozen=True)
+class PreparedGoal:
+    """A goal that can be segmented: its words, if it has any, and its vector (256,); None = asked for with each image."""
+
+    sentence: str
+    vector: Tensor | None
 
 
 class TaskSegmenter:
@@ -68,8 +80,7 @@ class TaskSegmenter:
         self._table = TableGuidance(self.segmenter.guidance, card.vocabulary, lambda sentence: None)
         self._stages = stages_of(card.stages)
         self.scorer: Scorer | None = None
-        self._vector: Tensor | None = None
-        self._sentence = ""
+        self._goal: PreparedGoal | None = None
 
     @classmethod
     def load(cls, path: str | Path, guidance: Guidance | None = None, device: str = "auto") -> "TaskSegmenter":
@@ -91,31 +102,44 @@ class TaskSegmenter:
     def set_goal(self, goal: str | Sequence[str] | Tensor) -> None:
         """What to look for, from the next image on: a sentence, a set of categories, or a vector of 256 numbers.
 
-        A goal that cannot be used leaves the last one.
+        A goal that cannot be used leaves the last one. Raises as :meth:`prepare`.
+        """
+        self._goal = self.prepare(goal)
+
+    def prepare(self, goal: str | Sequence[str] | Tensor) -> PreparedGoal:
+        """A goal for :meth:`segment`, without setting it; a sentence, a set of categories, or a vector of 256 numbers.
 
         Raises:
             TaskError: a sentence without a source of guidance, or categories that are unknown or none.
             InputError: a vector that cannot be used, or a sentence that guidance knows nothing about.
         """
         if isinstance(goal, Tensor):
-            self._sentence, self._vector = "", checked_vector(goal, "the goal's guidance")
-        elif isinstance(goal, str):
+            return PreparedGoal("", checked_vector(goal, "the goal's guidance"))
+        if isinstance(goal, str):
             if self.guidance is None:
                 raise TaskError(f"goal {goal!r} is in words, and this segmenter was given no source of guidance")
-            vector = None if self.guidance.looks_at_image else self.guidance.vector(goal)
-            self._sentence, self._vector = goal, vector
-        else:
-            try:
-                self._sentence, self._vector = "", self._table.of_categories(list(goal))
-            except InputError as error:
-                raise TaskError(str(error)) from error
+            return PreparedGoal(goal, None if self.guidance.looks_at_image else self.guidance.vector(goal))
+        try:
+            return PreparedGoal("", self._table.of_categories(list(goal)))
+        except InputError as error:
+            raise TaskError(str(error)) from error
+
+    def understand(self, resolve: Callable[[str], Sequence[str] | None]) -> None:
+        """Take sentences by its own table, for the categories that `resolve` finds in them (see `TableGuidance`)."""
+        self.guidance = TableGuidance(self.segmenter.guidance, self.card.vocabulary, resolve)
+
+    @property
+    def label(self) -> str:
+        """The model's name."""
+        return self.card.name
 
     @torch.inference_mode()
-    def segment(self, image: NDArray[np.uint8]) -> GoalMask:
+    def segment(self, image: NDArray[np.uint8], goal: PreparedGoal | None = None) -> GoalMask:
         """The mask of the goal.
 
         Args:
             image: (H, W, 3) uint8 RGB.
+            goal: in place of the one that was set.
 
         Raises:
             InputError: an image of another kind, or no goal was set.
@@ -123,15 +147,17 @@ class TaskSegmenter:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise InputError(f"an image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
         begun = time.perf_counter()
-        vector = self._vector
+        goal = goal or self._goal
+        if goal is None:
+            raise InputError("a segmenter needs a goal first: set_goal")
+        vector, stages = goal.vector, self._stages
         if vector is None:
-            if not self._sentence or self.guidance is None:
-                raise InputError("a segmenter needs a goal first: set_goal")
-            vector = self.guidance.vector(self._sentence, image)
+            assert self.guidance is not None, "only guidance that looks at images leaves a goal without its vector"
+            vector = self.guidance.vector(goal.sentence, image)
         frame = self.frame(image.shape[0], image.shape[1])
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
         network = self.segmenter.network
-        found = network(to_input(pixels, frame, torch.float32), vector.to(self.device), self._stages, self.scorer)
+        found = network(to_input(pixels, frame, torch.float32), vector.to(self.device), stages, self.scorer)
         mask = network.masks_at(found.logits, frame.content, frame.source)[0] > 0
         grid = network.image_encoder.grid
         tokens = [keep.view(grid, grid) for keep in (each[0] for each in found.encoding.keep)]
@@ -140,6 +166,8 @@ class TaskSegmenter:
             float(found.quality[0]),
             tuple(found.encoding.kept),
             torch.stack(tokens).cpu().numpy() if tokens else np.zeros((0, grid, grid), np.bool_),
+            _per_block(found.encoding.keep, stages, network.config.depth),
+            grid * grid,
             1000 * (time.perf_counter() - begun),
         )
 
@@ -147,3 +175,12 @@ class TaskSegmenter:
         """Where an image of `height` x `width` px lies in the square input: scaled to fit, at the top left."""
         side = self.segmenter.network.config.image_size
         return ImageFrame((height, width), InputSize(side, side).fit(height, width), (side, side))
+
+
+def _per_block(keep: Sequence[Tensor], stages: Sequence[PruneStage], depth: int) -> tuple[int, ...]:
+    """Tokens of the first image that each block from the first stage on ran."""
+    ends = [stage.after for stage in stages[1:]] + [depth]
+    counts: list[int] = []
+    for kept, stage, end in zip(keep, stages, ends, strict=False):
+        counts += [int(kept[0].sum())] * (end - stage.after)
+    return tuple(counts)

@@ -31,6 +31,8 @@ class PruneDecoder(nn.Module):
         self.transformer = TwoWayTransformer(channels, heads, hidden)
         self.mask_tokens = nn.Embedding(1, channels)
         self.input_neck = neck(dim, channels)
+        # Scores are not scaled, so fresh ones would have a spread of sqrt(channels) and lie far out on the sigmoid.
+        nn.init.constant_(self.transformer.norm_final_attn.weight, channels**-0.5)
 
     def forward(self, tokens: Tensor, positions: Tensor, no_mask: Tensor, guidance: Tensor) -> Tensor:
         """Equation (6): relation scores P_m, as logits.

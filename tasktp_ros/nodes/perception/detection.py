@@ -34,6 +34,7 @@ from tasktp_ros.nodes.perception.camera import Camera, Frame
 from tasktp_ros.nodes.perception.handover import Handover
 from tasktp_ros.nodes.perception.mailbox import Mailbox
 from tasktp_ros.nodes.perception.results import ResultMessages
+from tasktp_ros.nodes.perception.segmentation import GoalSegmentation, Segmented
 from tasktp_ros.nodes.perception.streams import CameraStreams
 from tasktp_ros.nodes.perception.worker import Worker
 
@@ -49,7 +50,7 @@ class Result:
 
     frame: Frame
     pixels: NDArray[np.uint8]
-    found: "Detections"
+    found: "Detections | Segmented"
     detect_time: float
 
 
@@ -70,14 +71,22 @@ class DetectionService:
         detector: a TaskDetector.
         cameras: served in turn.
         log_error: writes one line to the node's log.
+        segmentation: in mode segment, what makes the masks of goals in words.
 
     Attributes:
         streams: of the cameras, for the parameter `stream`.
     """
 
-    def __init__(self, detector: Any, cameras: Sequence[Camera], log_error: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        detector: Any,
+        cameras: Sequence[Camera],
+        log_error: Callable[[str], object],
+        segmentation: GoalSegmentation | None = None,
+    ) -> None:
         names = [camera.name for camera in cameras]
         self._detector = detector
+        self._segmentation = segmentation
         self._complaints = Complaints(log_error)
         self._messages = ResultMessages()
         self.streams = CameraStreams()
@@ -118,23 +127,37 @@ class DetectionService:
     def _detect(self, frame: Frame) -> None:
         pixels = frame.pixels()
         started = time.monotonic()
-        found = self._detector.detect(pixels, self.streams.arrival(frame))
+        goal = self._segmentation.goal() if self._segmentation is not None else None
+        found: Detections | Segmented
+        if self._segmentation is not None and goal is not None:
+            found = self._segmentation.segment(pixels, goal)
+        else:
+            found = self._detector.detect(pixels, self.streams.arrival(frame))
         self._results.give(Result(frame, pixels, found, time.monotonic() - started))
 
     def _publish(self, result: Result) -> None:
         found, camera, header = result.found, result.frame.camera, result.frame.message.header
+        if isinstance(found, Segmented):
+            assert self._segmentation is not None
+            self._segmentation.publish_mask(camera.name, header, found)
+            self._publish_statistics(result, self._segmentation.statistics(found, header, camera.name))
+            return
         camera.detections.publish(self._messages.detections(found, header))
-        latency = time.monotonic() - result.frame.received
-        camera.health.frame_detected(result.detect_time, latency)
         statistics = self._messages.statistics(found, header, camera.name, self._detector.label)
-        statistics.detect_milliseconds = result.detect_time * 1000
-        statistics.latency_milliseconds = latency * 1000
-        statistics.frames, statistics.dropped_frames = camera.health.detected, camera.health.dropped
-        camera.pruning.publish(statistics)
+        self._publish_statistics(result, statistics)
         if camera.instances.get_subscription_count():
             camera.instances.publish(self._messages.instances(found, header))
         if camera.overlay.get_subscription_count() or camera.token_mask.get_subscription_count():
             self._pictures.put(camera.name, Picture(camera, header, result.pixels, found))
+
+    def _publish_statistics(self, result: Result, statistics: Any) -> None:
+        camera = result.frame.camera
+        latency = time.monotonic() - result.frame.received
+        camera.health.frame_detected(result.detect_time, latency)
+        statistics.detect_milliseconds = result.detect_time * 1000
+        statistics.latency_milliseconds = latency * 1000
+        statistics.frames, statistics.dropped_frames = camera.health.detected, camera.health.dropped
+        camera.pruning.publish(statistics)
 
     def _detection_failed(self, frame: Frame, error: Exception) -> None:
         self._frame_failed(frame, f"no detections for a frame of {frame.camera.topic}", error)

@@ -12,6 +12,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from tasktp_ros.errors import ModelError
 from tasktp_ros.nodes.perception.parameters import Settings
 
 
@@ -28,6 +29,20 @@ def load_detector(settings: Settings) -> Any:
     detector = TaskDetector.load(settings.model, device=settings.device, precision=settings.precision)
     detector.execution = settings.execution
     return detector
+
+
+def load_segmenter(settings: Settings) -> Any:
+    """The segmenter that the parameters name, with the words of the package's task rules; raises ModelError."""
+    if not settings.segmenter:
+        raise ModelError("mode segment needs the parameter segmenter: the path of a segmenter's file")
+    from tasktp_ros.nodes.perception.segmentation import GoalSegmentation
+    from tasktp_ros.runtime.task_segmenter import TaskSegmenter
+    from tasktp_ros.tasks.words.build import shipped_rules
+
+    segmenter = TaskSegmenter.load(settings.segmenter, device=settings.device)
+    rules = shipped_rules(segmenter.card.vocabulary)
+    segmenter.understand(lambda sentence: rules.resolve("", sentence, ()))
+    return GoalSegmentation(segmenter)
 
 
 def check_loading(settings: Settings, changed: Iterable[str]) -> None:

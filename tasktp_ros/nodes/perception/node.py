@@ -28,7 +28,7 @@ from tasktp_ros.nodes.diagnostics import OK, WARN, explain_mismatches, status
 from tasktp_ros.nodes.lifecycle import ManagedNode
 from tasktp_ros.nodes.perception.camera import Camera, Frame, camera_topics, results_prefix
 from tasktp_ros.nodes.perception.detection import DetectionService
-from tasktp_ros.nodes.perception.loading import check_loading, load_detector
+from tasktp_ros.nodes.perception.loading import check_loading, load_detector, load_segmenter
 from tasktp_ros.nodes.perception.parameters import LOADING, Settings, declare_settings, read_settings, refuse
 from tasktp_ros.nodes.perception.results import label_info
 from tasktp_ros.nodes.perception.task_follower import TaskFollower
@@ -55,6 +55,7 @@ class PerceptionNode(ManagedNode):
         self._cameras: list[Camera] = []
         self._names: dict[str, list[str]] = {}
         self._service: DetectionService | None = None
+        self._segmentation: Any = None
         self._labels: Any = None
         self._task_subscription: Any = None
         declare_settings(self)
@@ -84,6 +85,11 @@ class PerceptionNode(ManagedNode):
         for name in self._names:
             prefix = results_prefix(name) if len(self._names) > 1 else ""
             self._cameras.append(Camera(self, name, prefix, settings.transport, self._take))
+        if settings.mode == "segment":
+            several = len(self._names) > 1
+            self._segmentation = load_segmenter(settings)
+            prefixes = [(name, results_prefix(name) if several else "") for name in self._names]
+            self._segmentation.open(self, prefixes, self.complaints.say)
         self._labels = self.create_lifecycle_publisher(LabelInfo, "label_info", qos.LATCHED)
         self._task_subscription = self.create_subscription(
             TaskCategories, "task_categories", self._receive_task, qos.LATCHED
@@ -95,7 +101,9 @@ class PerceptionNode(ManagedNode):
 
     def activate(self) -> None:
         """Start the worker, then listen to the cameras."""
-        self._service = DetectionService(self._detector, self._cameras, lambda text: self.get_logger().error(text))
+        self._service = DetectionService(
+            self._detector, self._cameras, lambda text: self.get_logger().error(text), self._segmentation
+        )
         self._service.streams.enabled = self._settings.stream
         self._service.start()
         self._publish_labels()
@@ -117,6 +125,9 @@ class PerceptionNode(ManagedNode):
             for camera in self._cameras:
                 camera.close()
             self._cameras = []
+            if self._segmentation is not None:
+                self._segmentation.close()
+            self._segmentation = None
             if self._labels is not None:
                 self.destroy_lifecycle_publisher(self._labels)
             if self._task_subscription is not None:

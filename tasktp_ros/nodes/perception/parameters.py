@@ -29,7 +29,8 @@ from tasktp_ros.vision.reach import REACHES
 
 ALL_CAMERAS = "all"
 TRANSPORTS = ("auto", "raw", "compressed")
-LOADING = ("model", "device", "precision", "execution", "threads")
+MODES = ("detect", "segment")
+LOADING = ("model", "device", "precision", "execution", "threads", "mode", "segmenter")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Settings:
 
     cameras: list[str]
     transport: str
+    mode: str
+    segmenter: str
     model: str
     device: str
     precision: str
@@ -75,6 +78,14 @@ def declare_settings(node: Node) -> None:
         read_only=True,
     )
     only_unconfigured = "can be set while the node is unconfigured"
+    declare(
+        node,
+        "mode",
+        "detect",
+        "detect, or segment: a goal in words on task_goal gets its mask on goal_mask, other goals are detected as ever.",
+        constraints=f"{' or '.join(MODES)}; {only_unconfigured}",
+    )
+    declare(node, "segmenter", "", "Path of a segmenter's file, for mode segment.", constraints=only_unconfigured)
     declare(
         node,
         "model",
@@ -176,6 +187,8 @@ def refuse(settings: Settings, changed: Iterable[str], state: str, vocabulary: S
     locked = sorted(set(LOADING).intersection(changed))
     if locked and state != "unconfigured":
         return f"{', '.join(locked)} can only be set while the node is unconfigured; it is {state}: clean it up first"
+    if settings.mode not in MODES:
+        return f"mode must be {' or '.join(MODES)}, not {settings.mode!r}"
     if not 0.0 < settings.prune_threshold < 1.0:
         return f"prune_threshold must be greater than 0 and less than 1, not {settings.prune_threshold:g}"
     if settings.reach and settings.reach not in REACHES:
