@@ -75,8 +75,7 @@ class TaskGate(nn.Module):
         best, category = top_of_row(class_logits.softmax(-1).masked_fill(~members, -1.0), self.top)
         exists = best >= 0
         if self.category_embed is None:
-            first = cast(nn.Linear, self.score_shift[0])
-            return torch.cat(tuple((best * exists).to(first.weight.dtype)), dim=-1)
+            return torch.cat(tuple((best * exists).to(cast(nn.Linear, self.score_shift[0]).weight.dtype)), dim=-1)
         embedding = F.embedding(category, self.category_embed.weight) * exists[..., None]
         halves = torch.cat((embedding.flatten(-2), (best * exists).to(embedding.dtype)), dim=-1)
         return torch.cat(tuple(halves), dim=-1)

@@ -10,6 +10,7 @@
 """Every method trains by the same objective and the same command, and a model's file remembers which it was."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ import torch
 from tasktp_ros.cli.main import main
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import InputError, ModelError
+from tasktp_ros.reduction import registry
 from tasktp_ros.runtime.checkpoints import ModelCard, load_model, save_model
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.training.batch import Batch, Truth
@@ -63,6 +65,19 @@ def losses_of(method: str, options: dict) -> tuple:
     losses = objective(batch())
     sum(value for name, value in losses.items() if name.startswith("loss")).backward()
     return losses, detector
+
+
+def test_the_method_of_the_guide_runs_and_learns(monkeypatch):
+    monkeypatch.setattr(registry, "REDUCERS", dict(registry.REDUCERS))
+    monkeypatch.setattr(registry, "PRESETS", dict(registry.PRESETS))
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "methods.md").read_text()
+    exec(guide.split("```python\n")[1].split("```")[0], {"__name__": "guide"})
+    losses, detector = losses_of("mine", {"kept": 0.5})
+    assert losses["loss_mine"] >= 0 and detector.backbone.mine[0].weight.grad.any()
+    state = detector.backbone.reducer.begin()
+    with torch.no_grad():
+        detector.eval().backbone.run(torch.randn(2, 3, 64, 96), state)
+    assert 0 < torch.stack(state.keep).float().mean() < 1
 
 
 @pytest.mark.parametrize(("method", "options"), [*((name, {}) for name in OWN_LOSSES), *OPTIONS])
