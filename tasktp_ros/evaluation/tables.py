@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasktp_ros.evaluation.speed_report import memory_text
 from tasktp_ros.vision.reach import REACH_TITLES
 
 STAGES = ("spatial_prior", "injector", "gates", "blocks", "extractor", "pyramid", "proposals", "box_head", "mask_head")
@@ -44,6 +45,8 @@ def page(results: Path) -> str:
         parts.append(_stream(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("bench_*.json")):
         parts.append(_bench(path.name, json.loads(path.read_text())))
+    for path in sorted(results.glob("memory_*.json")):
+        parts.append(_memory(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("latency_*.json")):
         parts.append(_latency(path.name, json.loads(path.read_text())))
     for name in ("office_walk", "demo_sample"):
@@ -233,6 +236,16 @@ def _walk(name: str, report: dict[str, Any]) -> str:
 def _task_row(title: str, frames: int, kept: str, numbers: dict[str, Any]) -> str:
     times = (numbers[f"{name}_milliseconds"] for name in ("detect", "stamp_to_result", "overhead"))
     return _row([title, str(frames), kept, *(f"{time['median']:.1f} / {time['p95']:.1f}" for time in times)])
+
+
+def _memory(name: str, report: dict[str, Any]) -> str:
+    """What a process takes, and whether it grows."""
+    told = memory_text(report["memory"]).replace("\n", " ")
+    return "\n".join([
+        f"## Memory: {report['memory']['model']}", "",
+        f"`{report['command']}` ([{name}](../results/{name}), with samples); commit {report['commit']}.", "",
+        f"{told[:1].upper()}{told[1:]}", "",
+    ])  # fmt: skip
 
 
 def _latency(name: str, report: dict[str, Any]) -> str:

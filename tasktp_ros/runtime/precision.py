@@ -10,14 +10,17 @@
 """Which device and float type to run on: bf16 only where this machine is measured to be fast at it."""
 
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
+from torch import Tensor
 
 from tasktp_ros.errors import ModelError
+from tasktp_ros.vision.turns import least_seconds
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WORTHWHILE = 1.5
+ROUNDS = 6
 
 
 def choose_device(device: str) -> torch.device:
@@ -57,19 +60,14 @@ def bf16_speedup(device: torch.device) -> float:
     """Time of a float32 product over that of the same bf16 product; 1.0 on GPUs older than Ampere."""
     if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
         return 1.0
-    seconds = {dtype: _product_seconds(dtype, device) for dtype in PRECISIONS.values()}
-    return seconds[torch.float32] / seconds[torch.bfloat16]
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    works = [partial(_multiply, torch.ones(384, 384, dtype=dtype, device=device)) for dtype in PRECISIONS.values()]
+    of_float32, of_bfloat16 = least_seconds(works, ROUNDS, clock)
+    return of_float32 / of_bfloat16
 
 
-def _product_seconds(dtype: torch.dtype, device: torch.device, size: int = 384) -> float:
-    """Best of several products of two (size, size) matrices."""
-    matrix = torch.ones(size, size, dtype=dtype, device=device)
-    best = float("inf")
-    for _ in range(6):
-        started = time.perf_counter()
-        product = matrix @ matrix
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - started)
-        del product
-    return best
+def _multiply(matrix: Tensor) -> None:
+    """The matrix times itself, to its end."""
+    _ = matrix @ matrix
+    if matrix.device.type == "cuda":
+        torch.cuda.synchronize(matrix.device)

@@ -13,13 +13,14 @@ Torch's fused kernel multiplies small tiles of its own. Some processors run the 
 writing the scores of a hundred queries into the cache and reading them back is worth it.
 """
 
-import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from tasktp_ros.vision.turns import least_seconds
 
 LEAST = 128
 """Tokens from which on the difference is worth measuring."""
@@ -27,6 +28,7 @@ MOST = 1024
 """Tokens from which on the answer is the same."""
 SCORES = 1 << 20
 """About how many scores are made at a time."""
+ROUNDS = 4
 
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
@@ -62,15 +64,6 @@ def fastest_attention(length: int, heads: int, width: int, dtype: torch.dtype) -
 def _faster_at(length: int, heads: int, width: int, dtype: torch.dtype) -> Attention:
     with torch.inference_mode():
         query, key, value = torch.ones(3, 1, heads, length, width, dtype=dtype)
-        return min((attend_fused, attend_in_parts), key=lambda attention: _seconds(attention, query, key, value))
-
-
-def _seconds(attention: Attention, query: Tensor, key: Tensor, value: Tensor) -> float:
-    """Best of several calls, after one that is not counted."""
-    best = float("inf")
-    for number in range(5):
-        started = time.perf_counter()
-        attention(query, key, value, None)
-        if number:
-            best = min(best, time.perf_counter() - started)
-    return best
+        ways = (attend_fused, attend_in_parts)
+        seconds = least_seconds([partial(way, query, key, value, None) for way in ways], ROUNDS)
+    return ways[seconds.index(min(seconds))]
