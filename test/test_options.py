@@ -29,7 +29,7 @@ from tasktp_ros.runtime.precision import PRECISIONS
 
 TEXTS = {
     "recipe", "data", "split", "init", "gates", "model", "dense", "queries", "ros", "times", "source", "tasks", "image", "task",
-    "size", "method", "topic", "categories", "models", "results",
+    "size", "method", "topic", "categories", "models", "results", "file", "name", "of",
 }  # fmt: skip
 """What is looked up or read by those who know it: names, and places to read from."""
 

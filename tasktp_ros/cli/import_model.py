@@ -11,9 +11,11 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from tasktp_ros.cli import options
+from tasktp_ros.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tasktp_ros.runtime.importing.convert import Wishes, import_model
     from tasktp_ros.runtime.public_models import public_model
 
+    if arguments.name and not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", arguments.name):
+        raise InputError(f"--name must be a name such as my-detector, got {arguments.name[: options.LONGEST_SHOWN]!r}")
     wishes = Wishes(
         name=arguments.name,
         public=public_model(arguments.of) if arguments.of else None,

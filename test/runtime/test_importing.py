@@ -371,6 +371,7 @@ def test_licence_and_scores_come_from_the_list_and_only_for_the_same_network(tmp
     assert main(["import", str(path), "--of", "vit-adapter-tiny", "--output", str(out)]) == 2
     assert "is not vit-adapter-tiny: expected vit_adapter_tiny dense" in capsys.readouterr().err
     assert main(["import", str(path), "--of", "nothing", "--output", str(out)]) == 2
+    assert main(["import", str(path), "--name", "a b", "--output", str(out)]) == 2
     assert main(["import", str(path), "--output", str(tmp_path / "x.pth")]) == 2
     assert main(["import", str(tmp_path / "none.pth"), "--output", str(out)]) == 2
     assert "none.pth does not exist" in capsys.readouterr().err
