@@ -30,7 +30,7 @@ ARGUMENTS = (
     Argument(
         "plans_file", f"{get_package_share_directory('tasktp_ros')}/config/plans.yaml", "YAML file with plans", file
     ),
-    Argument("plan", "find_a_seat", "name of the plan that starts at once", required),
+    Argument("plan", "watch_and_pack", "name of the plan that starts at once", required),
     Argument("summary", "", "also write what was sent and received to this JSON file", optional(file_to_write)),
     *perception.ARGUMENTS,
 )

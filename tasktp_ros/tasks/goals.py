@@ -128,7 +128,7 @@ class GoalBook:
         """Start or restart a goal whose categories are known, None for the whole vocabulary.
 
         Args:
-            started: time of the clock it counts from; None: now.
+            started: time of the clock it counts from, for a running goal that is revised and keeps its place; None: now.
 
         Raises:
             TaskError: an over-long id, or a full book.
@@ -144,7 +144,8 @@ class GoalBook:
             time_to_live=time_to_live or None,
             started=self._clock() if started is None else started,
         )
-        self._goals.pop(goal_id, None)
+        if started is None:
+            self._goals.pop(goal_id, None)
         self._goals[goal_id] = goal
         return goal
 

@@ -10,6 +10,7 @@
 """The sentences that resolvers are measured on, how answers are counted, and what `tasktp goal` and `tasktp plan` say."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,12 +18,15 @@ import pytest
 
 from tasktp_ros.cli.main import main
 from tasktp_ros.evaluation.plans import SETS, PlanWalk, summary, targets
+from tasktp_ros.evaluation.plans import table as plan_table
 from tasktp_ros.evaluation.search.steps import Sight
 from tasktp_ros.evaluation.words.measure import measure, read_sentences, sets, table
 from tasktp_ros.tasks.rules import GoalRules
 from tasktp_ros.tasks.vocabulary import COCO
 from tasktp_ros.tasks.words.chain import Chain
 from tasktp_ros.tasks.words.names import NameResolver
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_there_are_enough_sentences_and_none_is_in_both_halves() -> None:
@@ -43,6 +47,14 @@ def test_answers_are_counted() -> None:
     assert score["counts"] == {"right": 0, "answered": 1, "found": 0, "needed": 58, "passed": 13, "exact": 0}
     assert (score["precision"], score["recall"], score["passed_on"]) == (0.0, 0.0, round(13 / 14, 4))
     assert "| name | " in table(report)
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    page = (ROOT / "docs" / "words.md").read_text()
+    words = json.loads((ROOT / "results" / "words.json").read_text())
+    plans = json.loads((ROOT / "results" / "plans_rooms.json").read_text())
+    for line in [*table(words).splitlines()[2:], *plan_table(plans).splitlines()]:
+        assert line in page
 
 
 def test_goal_says_what_and_why(capsys: pytest.CaptureFixture) -> None:

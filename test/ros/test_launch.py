@@ -108,6 +108,7 @@ def test_a_node_that_dies_ends_the_launch_which_fails(launch: Callable[..., Node
         ("perception.launch.py", ["execution:=fast"], "execution is 'fast': expected one of dynamic, static, graphs"),
         ("perception.launch.py", ["params_file:=/nowhere.yaml"], "params_file is '/nowhere.yaml': it does not exist"),
         ("replay.launch.py", ["source:=/tmp", "rate:=fast"], "rate is 'fast'"),
+        ("plan.launch.py", ["plans_file:=/nowhere.yaml"], "plans_file is '/nowhere.yaml': it does not exist"),
         ("replay.launch.py", ["source:=/nowhere"], "source is '/nowhere': it does not exist"),
         ("replay.launch.py", ["source:=/tmp", "cameras:=[front-cam]"], "'front-cam' cannot be the name of a topic"),
         ("scannet_search.launch.py", ["scan:=/tmp", "target:=cup", "narrow:=maybe"], "narrow is 'maybe'"),

@@ -66,11 +66,15 @@ class Asker:
 
     def ask(self, question: Question) -> bool:
         """Ask about a goal, in place of what was asked about it before; False where too many wait already."""
+        before = self._asked.get(question.goal_id)
+        self._asked[question.goal_id] = question  # before the thread can see it in the queue
         try:
             self._questions.put_nowait(question)
         except queue.Full:
+            self.forget(question.goal_id)
+            if before is not None:
+                self._asked[question.goal_id] = before
             return False
-        self._asked[question.goal_id] = question
         return True
 
     def forget(self, goal_id: str) -> bool:

@@ -207,12 +207,21 @@ class TaskManagerNode(ManagedNode):
             self._cancel(book, message.id)
             return
         if not message.categories and not _seconds(message):
-            plan = plan_of(message.id, message.text, self._chain, message.priority)
+            plan = self._plan_in_words(self._chain, message)
         if plan is None:
             self._start_goal(book, self._chain, message)
         else:
             self._plans.start(plan)
             self._forget(message.id)
+
+    def _plan_in_words(self, chain: Chain, message: TaskGoal) -> Plan | None:
+        """The plan that a sentence of several steps is; a step that nobody knows is left to slow resolvers, where there are any."""
+        try:
+            return plan_of(message.id, message.text, chain, message.priority)
+        except TaskError:
+            if self._asker is None:
+                raise
+            return None
 
     def _cancel(self, book: GoalBook, goal_id: str) -> None:
         assert self._plans is not None
@@ -260,6 +269,14 @@ class TaskManagerNode(ManagedNode):
     def _revise(self, book: GoalBook, chain: Chain, answer: Answer) -> None:
         asked = answer.question
         categories = chain.categories(asked.goal_id, asked.text, answer.understanding)
+        now = node_time(self)
+        if (
+            asked.time_to_live
+            and asked.started is not None
+            and now is not None
+            and now - asked.started >= asked.time_to_live
+        ):
+            return  # it is over
         book.put(asked.goal_id, categories, asked.priority, asked.time_to_live, asked.started)
         self._reason, self._problem = answer.understanding.reason, ""
         self._book_changed()
