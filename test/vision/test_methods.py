@@ -240,12 +240,14 @@ def test_the_masked_softmax_sees_kept_keys_and_itself():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_gradients_reach_every_weight_that_a_method_brings(method):
+def test_gradients_reach_every_weight_that_a_method_brings_in_mixed_precision(method):
     network = backbone(method).train()
     with torch.enable_grad():
         state = network.reducer.begin()
         state.mask_only = state.straight_through = state.sample_noise = True
-        sum(level.square().sum() for level in network.run(images(2), state)).backward()
+        with torch.autocast("cpu", torch.bfloat16):
+            levels = network.run(images(2), state)
+        sum(level.float().square().sum() for level in levels).backward()
     brought = [
         parameter for name, parameter in network.named_parameters() if name.startswith(network.reducer.learned_names())
     ]
