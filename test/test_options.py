@@ -30,6 +30,7 @@ from tasktp_ros.runtime.precision import PRECISIONS
 TEXTS = {
     "recipe", "data", "split", "init", "gates", "model", "dense", "queries", "ros", "times", "source", "tasks", "image", "task",
     "size", "method", "topic", "categories", "models", "results", "file", "name", "of",
+    "text", "vocabulary", "rules", "encoder", "llm", "llm_model", "half", "prune", "tuned",
 }  # fmt: skip
 """What is looked up or read by those who know it: names, and places to read from."""
 

@@ -132,6 +132,7 @@ def _memory(arguments: argparse.Namespace) -> int:
         memory = measure_memory(
             arguments.size, arguments.method, sample_images(arguments.image), [task for _, task in TASKS.values()],
             arguments.memory, arguments.device, arguments.precision, arguments.input, on_frame=lambda: progress.update(),
+            options=dict(arguments.option),
         )  # fmt: skip
     report = provenance() | {"memory": memory}
     hand_over(report, lambda: memory_text(memory), as_json=arguments.json, files=(arguments.output,))
@@ -146,6 +147,9 @@ def _memory_apart(arguments: argparse.Namespace) -> dict[str, Any]:
 
     words = ["--memory", str(MEMORY_FRAMES), "--size", arguments.size, "--method", arguments.method, "--device", arguments.device,
              "--precision", arguments.precision, "--threads", str(torch.get_num_threads()), "--json"]  # fmt: skip
+    words += (
+        ["--option", *(f"{name}={json.dumps(value)}" for name, value in arguments.option)] if arguments.option else []
+    )
     words += ["--input", "x".join(map(str, arguments.input))] if arguments.input else []
     done = subprocess.run(
         [sys.executable, "-m", "tasktp_ros.cli.main", "bench", *words], capture_output=True, text=True, check=False

@@ -20,7 +20,7 @@ KINDS = ("dense", "prune", "half", "tuned")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp vltp`."""
-    parser.add_argument("--table", type=int, choices=(3, 4, 5, 6, 7), required=True, help="the paper's number of it")
+    parser.add_argument("--table", type=options.whole(3, 7), required=True, help="the paper's number of it")
     said = {
         "dense": "a segmenter that was not trained for pruning (rooms-vltp-nano-dense)",
         "prune": "one whose prune decoder alone was trained (rooms-vltp-nano --freeze detector)",

@@ -15,7 +15,7 @@ import gc
 import os
 import resource
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -46,11 +46,12 @@ def measure_memory(
     precision: str = "auto",
     input_size: tuple[int, int] | None = None,
     on_frame: Callable[[], object] = lambda: None,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Load a model and let it detect, another image and task each frame.
 
     Args:
-        model, method: as `open_network` has them.
+        model, method, options: as `open_network` has them.
         images: (H, W, 3) uint8 RGB.
         tasks: sets of categories; None = all.
         frames: after the warm-up, which is a tenth as many and at least two for each pair of an image and a task.
@@ -67,7 +68,7 @@ def measure_memory(
     dtype = choose_precision(precision, chosen)
     _wake_up(images[0], chosen, dtype)
     before, peak_before = used(chosen), _peak(chosen)
-    network, card = open_network(model, method)
+    network, card = open_network(model, method, options)
     card = replace(card, input_size=input_size or card.input_size)
     detector = TaskDetector(network, card, chosen, dtype)
     del network

@@ -48,7 +48,7 @@ class ATC(MergingReducer):
 
     def group(self, metric: Tensor, count: int) -> Tensor:
         unit = metric / metric.norm(dim=-1, keepdim=True)
-        distances = (1.0 - unit @ unit.transpose(1, 2)).detach().cpu().numpy()
+        distances = (1.0 - unit @ unit.transpose(1, 2)).cpu().numpy()
         labels = np.stack([clusters(image, count, self.linkage) for image in distances])
         return torch.from_numpy(labels).to(metric.device)
 

@@ -12,9 +12,9 @@
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasktp_ros.vision.attention import attend_fused, fastest_attention
 from tasktp_ros.vision.vit import Attention, Block
 
 
@@ -31,7 +31,7 @@ def mix(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -
     Args:
         query: (B, heads, Q, D).
         key, value: (B, heads, N, D).
-        bias: broadcastable to (B, heads, Q, N): bool, True = may be attended, or float, added to the logits; None = all alike.
+        bias: (B, 1, 1, N) bool, True = may be attended, or of the query's dtype, added to the logits; None = all alike.
 
     Returns:
         (B, Q, C).
@@ -40,8 +40,10 @@ def mix(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -
         query.requires_grad and query.device.type == "cpu"
     ):  # the backward of the fused form is slow there, see `vit.attend`
         mixed = _weights(query, key, bias).to(value.dtype) @ value
+    elif query.device.type == "cpu":
+        mixed = fastest_attention(key.shape[2], key.shape[1], key.shape[3], key.dtype)(query, key, value, bias)
     else:
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        mixed = attend_fused(query, key, value, bias)
     return mixed.transpose(1, 2).flatten(2)
 
 

@@ -93,7 +93,9 @@ class MergingReducer(Reducer, ABC):
         total, whole = metric.shape[1], metric.shape[1] if state.memory is None else state.memory.place.shape[1]
         wanted = min(total, count_or_forced(int(self.kept * total), whole, state))
         count = max(1, wanted, total - self.most_merged(total))
-        return self.group(metric.to(torch.promote_types(metric.dtype, torch.float32)), count), count
+        # In mixed precision, too, similarities of bf16 would put unlike tokens together.
+        with torch.no_grad(), torch.autocast(metric.device.type, enabled=False):
+            return self.group(metric.to(torch.promote_types(metric.dtype, torch.float32)), count), count
 
     def most_merged(self, total: int) -> int:
         """How many of `total` tokens one stage can merge into others."""

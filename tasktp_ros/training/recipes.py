@@ -115,7 +115,7 @@ class Recipe:
 def _rooms(
     name: str, size: str, small: tuple[int, int], full: tuple[int, int], share: float = 1.0
 ) -> tuple[Recipe, ...]:
-    """Dense, tasktp and svit for the rendered rooms; `share` scales the number of steps."""
+    """Dense, tasktp and peers for the rendered rooms; `share` scales the number of steps."""
     few = SampleCounts(anchors=128, regions=48, masks=6)
     # At the small size windows are cut out at the full size's scale, so that objects look as large as they will.
     zoomed, plain = AugmentConfig(scale=(0.9, 2.0)), AugmentConfig(scale=(0.7, 1.4))
@@ -136,6 +136,7 @@ def _rooms(
         Recipe(name, size, "tasktp", "rooms", adapt, learned),
         Recipe(f"{name}-gates", size, "tasktp", "rooms", (gates,), learned),
         Recipe(f"{name}-svit", size, "svit", "rooms", peer),
+        Recipe(f"{name}-vltp", size, "vltp", "rooms", peer),
     )
 
 
@@ -195,6 +196,7 @@ def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple
         Recipe(f"coco-{letter}-gates", size, "tasktp", "coco", (gates,), average=0.0),
         Recipe(f"coco-{letter}-tasktp", size, "tasktp", "coco", (tuned,), average=0.0),
         Recipe(f"coco-{letter}-svit", size, "svit", "coco", (tuned,), average=0.0),
+        Recipe(f"coco-{letter}-vltp", size, "vltp", "coco", (tuned,), average=0.0),
     )
 
 

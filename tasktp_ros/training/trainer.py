@@ -213,8 +213,12 @@ class Trainer:
         else:
             objective = DetectionObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
         parts = gate_parts(self.detector) if stage.freeze else objective.trained_parts
+        # Where nothing tells gates what to keep they would have no gradient, for which several processes would wait.
+        modules = self.detector.backbone.reducer.published_modules()
+        idle = tuple(f"backbone.{name}." for name in modules) if stage.objective == "labels" else ()
         for name, parameter in self.detector.named_parameters():
-            parameter.requires_grad_(name.startswith(tuple(f"{part}." for part in parts)) or name in parts)
+            trained = name.startswith(tuple(f"{part}." for part in parts)) or name in parts
+            parameter.requires_grad_(trained and not name.startswith(idle))
         if not any(parameter.requires_grad for parameter in objective.parameters()):
             raise DataError(
                 f"stage {stage.name!r} freezes the detector, but method {self.recipe.method!r} has no gates"

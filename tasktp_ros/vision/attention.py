@@ -34,7 +34,8 @@ Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 
 def attend_fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Torch's own: query, key and value (B, heads, N, D), mask (B, 1, 1, N) bool, True = may be attended -> (B, heads, N, D)."""
+    """Torch's own: query, key and value (B, heads, N, D), mask (B, 1, 1, N) bool, True = may be attended, or of the
+    query's dtype, added to the scores -> (B, heads, N, D)."""
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
@@ -48,7 +49,7 @@ def attend_in_parts(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
     for start in range(0, length, count):
         scores = query[:, :, start : start + count] @ key
         if mask is not None:
-            scores.masked_fill_(~mask, float("-inf"))
+            scores = scores.masked_fill_(~mask, float("-inf")) if mask.dtype == torch.bool else scores.add_(mask)
         mixed[:, :, start : start + count] = scores.softmax(-1) @ value
     return mixed
 

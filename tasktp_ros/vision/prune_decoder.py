@@ -12,6 +12,7 @@
 import torch
 from torch import Tensor, nn
 
+from tasktp_ros.vision.sam_decoder import PositionalEncoding
 from tasktp_ros.vision.sam_encoder import CHANNELS, neck
 from tasktp_ros.vision.two_way import TwoWayTransformer
 
@@ -58,6 +59,27 @@ class PruneDecoder(nn.Module):
         queries = torch.cat((query, guidance[:, None].to(query.dtype)), 1)
         queries, image = self.transformer(queries, image, positions.flatten(2).mT)
         return queries[:, 0], image
+
+
+class SlimPruneDecoder(PruneDecoder):
+    """For small encoders: at SAM's 256 channels, scoring nano's tokens twice costs more than pruning them saves.
+
+    It brings positions of its own width, and a layer that narrows the guidance.
+
+    Args:
+        dim: channels of the image tokens.
+        channels: inside, a multiple of 16.
+    """
+
+    def __init__(self, dim: int, channels: int) -> None:
+        super().__init__(dim, channels, hidden=4 * channels)
+        self.positions = PositionalEncoding(channels)
+        self.reduce = nn.Linear(CHANNELS, channels)
+
+    def look(self, tokens: Tensor, positions: Tensor, no_mask: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
+        """As `PruneDecoder.look`, with its own positions, no dense prompt, and guidance (B, 256)."""
+        own = self.positions(tokens.shape[1], tokens.shape[2])
+        return super().look(tokens, own, own.new_zeros(1, 1, 1, 1), self.reduce(guidance))
 
 
 def relation_scores(image: Tensor, query: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def small(monkeypatch):
 def recipe(name: str, **changes):
     found = RECIPES[name]
     stages = tuple(
-        replace(stage, steps=3, batch=4, warm_up=1, inputs=((SIDE, SIDE),), augment=NO_AUGMENT, **changes)
+        replace(stage, steps=2, batch=4, warm_up=1, inputs=((SIDE, SIDE),), augment=NO_AUGMENT, **changes)
         for stage in found.stages
     )
     return replace(found, stages=stages)

@@ -20,6 +20,7 @@ from tasktp_ros.reduction.dynamicvit import Predictor
 from tasktp_ros.reduction.masked_softmax import masked_softmax
 from tasktp_ros.reduction.shortened import Shortened
 from tasktp_ros.reduction.tome import match
+from tasktp_ros.vision import attention
 from tasktp_ros.vision.backbone import Backbone
 from tasktp_ros.vision.stem_backbone import StemBackbone
 from tasktp_ros.vision.vit import Block
@@ -239,12 +240,14 @@ def test_the_masked_softmax_sees_kept_keys_and_itself():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_gradients_reach_every_weight_that_a_method_brings(method):
+def test_gradients_reach_every_weight_that_a_method_brings_in_mixed_precision(method):
     network = backbone(method).train()
     with torch.enable_grad():
         state = network.reducer.begin()
         state.mask_only = state.straight_through = state.sample_noise = True
-        sum(level.square().sum() for level in network.run(images(2), state)).backward()
+        with torch.autocast("cpu", torch.bfloat16):
+            levels = network.run(images(2), state)
+        sum(level.float().square().sum() for level in levels).backward()
     brought = [
         parameter for name, parameter in network.named_parameters() if name.startswith(network.reducer.learned_names())
     ]
@@ -295,3 +298,12 @@ def test_names_stand_for_options():
         0.7,
         0.7,
     ]
+
+
+@pytest.mark.parametrize("mask", ["none", "bool", "float"])
+def test_attention_in_parts_of_some_queries_equals_torchs_own(mask, monkeypatch):
+    query, key, value = torch.randn(2, 3, 50, 8), torch.randn(2, 3, 70, 8), torch.randn(2, 3, 70, 8)
+    bias = {"none": None, "bool": torch.rand(2, 1, 1, 70) < 0.7, "float": torch.randn(2, 1, 1, 70)}[mask]
+    monkeypatch.setattr(attention, "SCORES", 2000)
+    parts, whole = attention.attend_in_parts(query, key, value, bias), attention.attend_fused(query, key, value, bias)
+    torch.testing.assert_close(parts, whole, atol=1e-5, rtol=1e-5)

@@ -138,9 +138,11 @@ def test_ties_go_to_the_lower_index_and_images_decide_alone():
     assert keep_highest(scores, 4 / 6).tolist() == [[1, 2], [0, 5]]
 
 
-def test_each_image_has_its_own_goal():
+@pytest.mark.parametrize("channels", [256, 32], ids=["as published", "slim"])
+def test_each_image_has_its_own_goal(channels: int):
     torch.manual_seed(0)
-    model = build_segmenter(SegmenterConfig(96, 32, 4, 2, (1, 3), window=4, decoder_hidden=16)).eval()
+    config = SegmenterConfig(96, 32, 4, 2, (1, 3), window=4, decoder_hidden=16, prune_channels=channels)
+    model = build_segmenter(config).eval()
     image, stages = torch.randn(2, 3, 96, 96), (PruneStage(2, 0.5),)
     guidance = torch.randn(2, 256)
     with torch.no_grad():
@@ -189,7 +191,12 @@ def test_guidance_that_cannot_be(guidance: torch.Tensor, said: str):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"image_size": 100}, "multiple of 16"), ({"heads": 3}, "multiple of heads"), ({"depth": 0}, "at least 1")],
+    [
+        ({"image_size": 100}, "multiple of 16"),
+        ({"heads": 3}, "multiple of heads"),
+        ({"depth": 0}, "at least 1"),
+        ({"prune_channels": 60}, "multiple of 16"),
+    ],
 )
 def test_sizes_that_cannot_be(change: dict, said: str):
     numbers = {"image_size": 96, "dim": 32, "depth": 4, "heads": 2, "global_blocks": (1, 3)} | change
