@@ -27,8 +27,10 @@ class Slow:
 
     def __init__(self) -> None:
         self.may_answer = threading.Event()
+        self.asked = threading.Event()
 
     def resolve(self, reading: Reading, open_words: tuple[int, ...]) -> list[Match]:
+        self.asked.set()
         assert self.may_answer.wait(10)
         if "crash" in reading.texts:
             raise RuntimeError("a bug")
@@ -78,6 +80,18 @@ def test_what_was_forgotten_or_asked_anew_has_no_answer() -> None:
     assert [answer.question.goal_id for answer in last_answers(asker, 1)] == ["a"]
     time.sleep(0.05)
     assert asker.answers() == []
+    asker.close()
+
+
+def test_what_is_forgotten_while_it_is_asked_has_no_answer() -> None:
+    asker, slow = make()
+    asker.ask(question("a"))
+    assert slow.asked.wait(10) and asker.forget("a")
+    asker.ask(question("b"))
+    slow.may_answer.set()
+    found: list[Answer] = []
+    eventually(lambda: found.extend(asker.answers()) or any(answer.last for answer in found))
+    assert {answer.question.goal_id for answer in found} == {"b"}
     asker.close()
 
 
