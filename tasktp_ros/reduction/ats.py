@@ -14,6 +14,7 @@ more than once collapse. Only the rows of drawn tokens leave the block. No param
 """
 
 from collections.abc import Sequence
+from math import ceil
 from typing import ClassVar, cast
 
 import torch
@@ -21,9 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasktp_ros.reduction.class_token import ClassTokenReducer
-from tasktp_ros.reduction.inside import add_attended, add_mlp, class_attention, mix, project, put_rows
+from tasktp_ros.reduction.inside import add_attended, add_mlp, class_attention, mask_of, mix, project, put_rows
 from tasktp_ros.reduction.registry import register
-from tasktp_ros.reduction.schedule import DEPTH, FIRST, checked_bool, checked_share
+from tasktp_ros.reduction.schedule import DEPTH, FIRST, best_first, checked_bool, checked_share
 from tasktp_ros.reduction.shortened import Shortened
 from tasktp_ros.vision.reducer import ReductionState
 from tasktp_ros.vision.stages import stage
@@ -66,7 +67,8 @@ class ATS(ClassTokenReducer):
                     run_on(block, left)
                     continue
                 tokens = left.written(tokens)
-                scores, index = sample_in_block(block, left, self.kept)
+                forced = None if state.forced_share is None else ceil(state.forced_share * tokens.shape[1])
+                scores, index = sample_in_block(block, left, self.kept, forced)
                 state.scores.append(put_rows(scores.new_zeros(*tokens.shape[:2], 1), index, scores[..., None])[..., 0])
                 keep = left.kept()
                 state.masks.append(keep)
@@ -80,10 +82,16 @@ def run_on(block: nn.Module, left: Shortened) -> None:
     left.rows = add_mlp(block, add_attended(block, left.rows, mix(query, key, value)))
 
 
-def sample_in_block(block: nn.Module, left: Shortened, share: float) -> tuple[Tensor, Tensor]:
+def sample_in_block(
+    block: nn.Module, left: Shortened, share: float, forced: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Run a block, which only sampled rows leave; the class token always does.
 
     Rows are computed by the plain softmax: the published one has a 1e-6 in its sum, which moves nothing by more than that.
+
+    Args:
+        share: see :func:`sample`.
+        forced: for benchmarks: keep so many of the best scored in place of samples.
 
     Returns:
         Scores (B, L) of the rows that entered, at least float32, 0 for padding; and their places (B, L) int64.
@@ -92,7 +100,10 @@ def sample_in_block(block: nn.Module, left: Shortened, share: float) -> tuple[Te
     query, key, value = project(block, left.rows)
     seen = None if left.valid is None else F.pad(left.valid, (1, 0), value=True)
     scores = score(class_attention(query, key, seen).detach(), value.detach(), left.valid)
-    picked = sample(scores, left.valid, share)
+    if forced is None:
+        picked = sample(scores, left.valid, share)
+    else:
+        picked = mask_of(best_first(scores, forced), scores.shape[1])
     counts = picked.sum(1, keepdim=True)
     most = int(counts.max())
     order = (~picked).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]

@@ -307,3 +307,12 @@ def test_attention_in_parts_of_some_queries_equals_torchs_own(mask, monkeypatch)
     monkeypatch.setattr(attention, "SCORES", 2000)
     parts, whole = attention.attend_in_parts(query, key, value, bias), attention.attend_fused(query, key, value, bias)
     torch.testing.assert_close(parts, whole, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["dynamicvit", "evit", "evovit", "ats", "atc"])
+def test_benchmarks_force_a_share(method):
+    network = backbone(method)
+    state = network.reducer.begin()
+    state.forced_share = 0.3
+    network.run(images(2), state)
+    assert (torch.stack(state.keep).sum(-1) == 15).all()
