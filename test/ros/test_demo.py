@@ -29,11 +29,11 @@ from tasktp_ros.datasets import records
 from tasktp_ros.datasets.bags import BagWriter
 from tasktp_ros.datasets.cut_walk import FRAMES as FRAMES_OF_WALK
 from tasktp_ros.datasets.frames import open_source
-from tasktp_ros.datasets.sample import OFFICE_WALK, SAMPLE
+from tasktp_ros.datasets.sample import OFFICE_WALK
 from tasktp_ros.evaluation import demo_page
 from tasktp_ros.evaluation.processes import parameter_value
 from tasktp_ros.runtime.checkpoints import ModelCard
-from tasktp_ros.runtime.default import DEFAULT_MODEL, DEFAULT_VOCABULARY
+from tasktp_ros.runtime.default import DEMO_MODEL
 
 FRAMES = 24
 
@@ -147,11 +147,10 @@ def test_four_goals_reach_the_detector_and_end_up_on_the_page(demo, folder, tmp_
 
 
 def test_the_model_that_ships_finds_things_on_the_walk_that_ships(demo, tmp_path):
-    seen = [] if DEFAULT_VOCABULARY == "coco" else ["--source", SAMPLE]  # of rendered rooms it knows nothing but these
-    status, out, errors = demo("--output", tmp_path / "out", "--frames", 12, "--json", *seen).finish()
+    status, out, errors = demo("--output", tmp_path / "out", "--frames", 12, "--json").finish()
     assert status == 0, errors
     report = json.loads(out)
-    assert report["frames"] == 12 and not report["untrained"] and report["model"] == DEFAULT_MODEL
+    assert report["frames"] == 12 and not report["untrained"] and report["model"] == DEMO_MODEL
     assert sum(report["values"]["detections"]) > 0, "a trained detector finds something among chairs and tables"
     assert "random weights" not in (tmp_path / "out" / "index.html").read_text()
 
