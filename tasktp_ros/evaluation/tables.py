@@ -98,7 +98,7 @@ def _accuracy_row(size: str, title: str, row: dict[str, Any], wrong: float | Non
     cells = ["-" if share is None else f"{share:.0%}" for share in shares]
     return _row(
         [size, title, f"{row['box_AP']:.1f}", f"{row['box_AP50']:.1f}", f"{row['mask_AP']:.1f}",
-         f"{row['precision_at_0.5']:.1f} / {row['recall_at_0.5']:.1f}", *cells, f"{row['backbone_gflops']:.2f}"]
+         " / ".join("-" if row[f"{half}_at_0.5"] < 0 else f"{row[f'{half}_at_0.5']:.1f}" for half in ("precision", "recall")), *cells, f"{row['backbone_gflops']:.2f}"]
     )  # fmt: skip
 
 

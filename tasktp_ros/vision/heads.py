@@ -203,7 +203,9 @@ class RoIHead(nn.Module):
         wanted = probabilities > score_threshold
         region, label = (wanted if relevant is None else wanted & relevant).nonzero(as_tuple=True)
         scores = probabilities[region, label]
-        chosen = deltas.view(len(deltas), deltas.shape[1] // 4, 4)[region, label if column is None else column[label]].float()
+        chosen = deltas.view(len(deltas), deltas.shape[1] // 4, 4)[
+            region, label if column is None else column[label]
+        ].float()
         boxes = decode_boxes(proposals[region], chosen, image_shape, BOX_STDS)
         keep = batched_nms(boxes, scores, label, self.config.nms_iou)[:max_detections]
         return boxes[keep], scores[keep], label[keep]

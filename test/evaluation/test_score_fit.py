@@ -169,7 +169,9 @@ def test_average_precision_is_that_of_the_scores_as_they_were(tmp_path):
         changed = [row | {"score": score} for row, score in zip(results, mapped, strict=True)]
         after = truth.precision(changed, ROOMS, dataset.image_ids)["box"]
         at_half = [key for key in before if "0.5" in key or "half" in key]
-        assert {k: v for k, v in after.items() if k not in at_half} == {k: v for k, v in before.items() if k not in at_half}
+        assert {k: v for k, v in after.items() if k not in at_half} == {
+            k: v for k, v in before.items() if k not in at_half
+        }
         assert after["recall_at_0.5"] != before["recall_at_0.5"]
 
 
