@@ -27,6 +27,7 @@ from tqdm import tqdm
 from tasktp_ros.datasets.coco import CocoDataset
 from tasktp_ros.datasets.mixed import MixedDataset
 from tasktp_ros.errors import DataError, TrainingError
+from tasktp_ros.reduction import is_task_aware
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
 from tasktp_ros.training.failures import told_in_words
 from tasktp_ros.training.loading import Share, StageImages, load_steps
@@ -83,7 +84,7 @@ class Trainer:
         dataset: training images; its vocabulary is the model's.
         evaluate: called on the first process with the averaged detector; its numbers are logged.
         teacher: for a fine-tuning, what it must not forget.
-        reach: what the model's card says of it.
+        reach: what the model's card says of it; "" = how it is trained.
 
     Attributes:
         source: what the model's card says of whose weights it began with; settable until training ends.
@@ -98,11 +99,13 @@ class Trainer:
         dataset: CocoDataset | MixedDataset,
         evaluate: Callable[[Detector], dict[str, float]] | None = None,
         teacher: Teacher | None = None,
-        reach: str = "blocks",
+        reach: str = "",
     ) -> None:
         self.fabric, self.recipe, self.run = fabric, recipe, run
         self.detector, self.dataset, self.evaluate = detector, dataset, evaluate
-        self.teacher, self.reach = teacher, reach
+        follows = is_task_aware(recipe.method) and not recipe.stages[-1].freeze
+        trained = recipe.gates.reach if follows else "blocks"
+        self.teacher, self.reach = teacher, reach or trained
         self.source: dict[str, Any] = {}
         self.lengths = [stage_steps(stage, len(dataset)) for stage in recipe.stages]
         self.log: Log | None = None

@@ -108,10 +108,9 @@ def test_gates_alone_leave_every_weight_of_the_detector_as_it_was(tiny_set, tmp_
     train(small("rooms-nano-dense", 2, slice(1, 2)), run_in(tmp_path / "dense"), cpu(), tiny_set, "train", "none")
     dense_file = tmp_path / "dense" / "rooms-nano-dense.safetensors"
     train(small("rooms-nano-gates", 3), run_in(tmp_path / "gates"), cpu(), tiny_set, "train", str(dense_file))
-    dense, gated = (
-        load_model(dense_file)[0].state_dict(),
-        load_model(tmp_path / "gates" / "rooms-nano-gates.safetensors")[0].state_dict(),
-    )
+    trained, card = load_model(tmp_path / "gates" / "rooms-nano-gates.safetensors")
+    assert card.reach == "blocks", "whatever follows the blocks has learned from whole maps"
+    dense, gated = load_model(dense_file)[0].state_dict(), trained.state_dict()
     assert all(torch.equal(tensor, gated[name]) for name, tensor in dense.items())
     torch.manual_seed(0)
     fresh = build_detector("nano", "tasktp", 20).state_dict()
@@ -119,10 +118,11 @@ def test_gates_alone_leave_every_weight_of_the_detector_as_it_was(tiny_set, tmp_
     assert gates and any(not torch.equal(gated[name], fresh[name].half().float()) for name in gates)
 
 
-@pytest.mark.parametrize("name", ["rooms-nano", "rooms-nano-svit"])
-def test_a_full_fine_tune_trains_gates_and_detector_together(name, tiny_set, tmp_path):
+@pytest.mark.parametrize(("name", "reach"), [("rooms-nano", "network"), ("rooms-nano-svit", "blocks")])
+def test_a_full_fine_tune_trains_gates_and_detector_together(name, reach, tiny_set, tmp_path):
     recipe = small(name, 2, slice(-1, None))
-    train(recipe, run_in(tmp_path), cpu(), tiny_set, "train", "none")
+    file = train(recipe, run_in(tmp_path), cpu(), tiny_set, "train", "none")
+    assert load_model(file)[1].reach == reach, "it runs the way it was trained"
     with (tmp_path / "log.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     assert 0.0 <= float(row["kept"]) <= 1.0
