@@ -87,15 +87,13 @@ def make_default(model: str, root: Path = ROOT) -> list[str]:
     Raises:
         SystemExit: a file no longer has the line that names it.
     """
-    vocabulary, flat = model.split("-")[0], model.replace("-", "_")
+    vocabulary = model.split("-")[0]
     places = (
         ("tasktp_ros/runtime/default.py", r'(?m)^(DEFAULT_MODEL = ").*(")$', model),
         ("config/perception.yaml", r'(?m)^(    model: ").*(")$', model),
         ("config/perception.yaml", r'(?m)^(    vocabulary: ").*(")$', vocabulary),
         ("Makefile", r"(bench --table --size )\S+( --threads 1)", model),
         ("README.md", r'(TaskDetector\.load\(")[a-z-]+("\) )', model),
-        ("README.md", r"(what )[a-z]+-nano( finds, and)", model),
-        ("README.md", r"(\]\(docs/)[a-z_]+(_tokens\.jpg\))", flat),
     )
     changed = []
     for name, pattern, word in places:
