@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tasktp_ros.reduction.class_token import ClassTokenReducer
 from tasktp_ros.reduction.inside import add_attended, add_mlp, class_attention, mask_of, mix, project, put_rows
 from tasktp_ros.reduction.registry import register
-from tasktp_ros.reduction.schedule import DEPTH, FIRST, best_first, checked_bool, checked_share
+from tasktp_ros.reduction.schedule import FIRST, best_first, checked_bool, checked_share
 from tasktp_ros.reduction.shortened import Shortened
 from tasktp_ros.vision.reducer import ReductionState
 from tasktp_ros.vision.stages import stage
@@ -50,12 +50,6 @@ class ATS(ClassTokenReducer):
         super().__init__(dim)
         self.kept = checked_share("kept", kept)
         self.remove = checked_bool("remove", remove)
-
-    def gated_blocks(self) -> tuple[int, ...]:
-        return tuple(range(FIRST, DEPTH))
-
-    def memory(self, class_token: Tensor, tokens: Tensor) -> Shortened:
-        return Shortened.whole(class_token, tokens)
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         left = cast(Shortened, state.memory)

@@ -13,11 +13,13 @@ Detectors have none; it is one more parameter, `cls_token`, with the position th
 """
 
 from abc import ABC
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from tasktp_ros.reduction.schedule import DEPTH, FIRST
+from tasktp_ros.reduction.shortened import Shortened
 from tasktp_ros.vision.reducer import Reducer, ReductionState
 
 
@@ -26,10 +28,18 @@ class ClassTokenReducer(Reducer, ABC):
 
     Args:
         dim: token channels C.
+
+    Attributes:
+        first_reduced: index (from 0) of the first block that may see fewer tokens.
     """
+
+    first_reduced: ClassVar[int] = FIRST
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
+
+    def gated_blocks(self) -> tuple[int, ...]:
+        return tuple(range(self.first_reduced, DEPTH))
 
     def published_parameters(self) -> dict[str, nn.Parameter]:
         return {"cls_token": nn.Parameter(nn.init.normal_(torch.empty(1, 1, self.dim), std=0.02))}
@@ -40,4 +50,4 @@ class ClassTokenReducer(Reducer, ABC):
 
     def memory(self, class_token: Tensor, tokens: Tensor) -> object:
         """What is carried between groups of blocks, at first: from the class token (B, 1, C) and all tokens (B, N, C)."""
-        raise NotImplementedError
+        return Shortened.whole(class_token, tokens)

@@ -23,7 +23,6 @@ from tasktp_ros.reduction.class_token import ClassTokenReducer
 from tasktp_ros.reduction.inside import add_attended, add_mlp, class_attention, mix, project, put_rows
 from tasktp_ros.reduction.registry import register
 from tasktp_ros.reduction.schedule import (
-    DEPTH,
     FIRST,
     STAGES,
     best_first,
@@ -52,12 +51,6 @@ class EViT(ClassTokenReducer):
         super().__init__(dim)
         self.kept = checked_share("kept", kept)
         self.fuse, self.remove = checked_bool("fuse", fuse), checked_bool("remove", remove)
-
-    def gated_blocks(self) -> tuple[int, ...]:
-        return tuple(range(FIRST, DEPTH))
-
-    def memory(self, class_token: Tensor, tokens: Tensor) -> Shortened:
-        return Shortened.whole(class_token, tokens)
 
     def __call__(self, blocks: Sequence[nn.Module], first: int, tokens: Tensor, state: ReductionState) -> Tensor:
         left = cast(Shortened, state.memory)

@@ -31,7 +31,7 @@ from tasktp_ros.reduction.inside import (
     rows_of,
 )
 from tasktp_ros.reduction.registry import register
-from tasktp_ros.reduction.schedule import DEPTH, best_first, checked_share, count_or_forced
+from tasktp_ros.reduction.schedule import best_first, checked_share, count_or_forced
 from tasktp_ros.vision.reducer import ReductionState
 from tasktp_ros.vision.stages import stage
 
@@ -62,13 +62,12 @@ class EvoViT(ClassTokenReducer):
         trade_off: share of a block's own attention in the running score of the tokens it sees, 0 to 1.
     """
 
+    first_reduced = FIRST
+
     def __init__(self, dim: int, kept: float = 0.5, trade_off: float = 0.5) -> None:
         super().__init__(dim)
         self.kept = checked_share("kept", kept)
         self.trade_off = checked_share("trade_off", trade_off)
-
-    def gated_blocks(self) -> tuple[int, ...]:
-        return tuple(range(FIRST, DEPTH))
 
     def memory(self, class_token: Tensor, tokens: Tensor) -> Running:
         return Running(class_token, tokens.new_zeros(tokens.shape[:2], dtype=_exact(tokens)))
