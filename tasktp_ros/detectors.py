@@ -15,10 +15,11 @@ from typing import Any
 from tasktp_ros.reduction import Reducer, build_reducer
 from tasktp_ros.vision.adapter import INTERACTIONS
 from tasktp_ros.vision.backbone import Backbone
+from tasktp_ros.vision.csp_stem import CspStem
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.pyramid import FeaturePyramid
 from tasktp_ros.vision.sizes import GLOBAL, DetectorConfig, size_config
-from tasktp_ros.vision.stem_backbone import StemBackbone
+from tasktp_ros.vision.stem_backbone import ConvStem, StemBackbone
 from tasktp_ros.vision.stem_pyramid import StemPyramid
 from tasktp_ros.vision.vit import Block
 from tasktp_ros.vision.windows import WindowedDense
@@ -60,7 +61,8 @@ def build_detector(size: str, reducer: str, num_classes: int, options: Mapping[s
         )
         neck = FeaturePyramid(config.dim, channels)
     else:
-        backbone = StemBackbone(config.dim, config.heads, config.stem_width, channels, method)
+        stem = CspStem(config.dim) if config.csp_stem else ConvStem(config.dim, config.stem_width)
+        backbone = StemBackbone(config.dim, config.heads, stem, channels, method)
         neck = StemPyramid(channels)
     return Detector(backbone, neck, num_classes, config.proposals, config.regions)
 

@@ -51,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", default="", metavar="MODEL", help="start from this model; none = from scratch (default: the recipe's)"
     )
+    parser.add_argument("--teacher", type=Path, metavar="NANODET.json",
+                        help="learn from this finished detector, too, and begin with its first layers (docs/training.md)")  # fmt: skip
     parser.add_argument(
         "--method", help="another token reduction method than the recipe's, such as evit (docs/methods.md)"
     )
@@ -147,6 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
         from lightning_fabric import Fabric
     except ImportError as error:
         raise InputError(f"training needs Lightning Fabric (pip install lightning-fabric): {error}") from error
+    from tasktp_ros.training.nanodet import read_nanodet
     from tasktp_ros.training.run import train
     from tasktp_ros.training.together import train_together
     from tasktp_ros.training.trainer import Run
@@ -165,6 +168,7 @@ def run(arguments: argparse.Namespace) -> int:
         strategy="ddp" if together > 1 else "auto",
         precision=arguments.precision,
     )
+    teacher = None if arguments.teacher is None else read_nanodet(arguments.teacher)
     settings = Run(
         folder,
         seed=arguments.seed,
@@ -175,7 +179,8 @@ def run(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         overwrite=arguments.overwrite,
     )
-    model = train(recipe, settings, fabric, sources, arguments.split, arguments.init, arguments.check_images, tuning)
+    model = train(recipe, settings, fabric, sources, arguments.split, arguments.init, arguments.check_images, tuning,
+                  teacher)  # fmt: skip
     if fabric.is_global_zero:
         print(f"trained {model}")
     return 0

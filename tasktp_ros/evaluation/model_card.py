@@ -68,6 +68,8 @@ def _head(card: ModelCard, model: str) -> str:
     stop = f" (stop_below {', '.join(f'{share:.3g}' for share in card.stop_below)})" if card.stop_below else ""
     passes = card.measured.get("trained_with", {})
     trained = f"Trained on {passes['images']:,} images, {passes['image_passes']:,} image passes." if passes else ""
+    if "taught_by" in card.source:
+        trained += f" Its first layers are those of, and it learned from, {card.source['taught_by']}."
     return "\n".join([
         f"## {card.name}",
         "",

@@ -30,10 +30,11 @@ from tasktp_ros.runtime.shipped import find_model
 from tasktp_ros.runtime.task_detector import TaskDetector
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 from tasktp_ros.training.fine_tuning import Tuning, steps_for
+from tasktp_ros.training.nanodet import SOURCE, NanoDet
 from tasktp_ros.training.progress import check_free
 from tasktp_ros.training.recipes import Recipe
 from tasktp_ros.training.segment_training import train_segmenter
-from tasktp_ros.training.starts import start_from_model, start_from_timm
+from tasktp_ros.training.starts import start_from_model, start_from_timm, start_stem
 from tasktp_ros.training.trainer import Run, Trainer, prepare_machine
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.segmenter import SEGMENTERS
@@ -50,6 +51,7 @@ def train(
     start: str,
     check: int = 0,
     tuning: Tuning | None = None,
+    teacher: NanoDet | None = None,
 ) -> Path:
     """Train a model.
 
@@ -59,6 +61,7 @@ def train(
         start: a model's name or file, "none" for fresh weights, or "" for the recipe's own start.
         check: number of validation images of each data set to measure AP on while training; 0 = none.
         tuning: `start` is fine-tuned on the first data set; `recipe` is `tuning.recipe`.
+        teacher: to learn from; where nothing else is the start, the stem begins as its trunk.
 
     Returns:
         The model's file.
@@ -89,14 +92,16 @@ def train(
             changes = start_from_model(detector, start, vocabulary)
             if changes and fabric.is_global_zero:
                 print(f"categories of {start}: {changes}", flush=True)
+        elif teacher is not None:
+            start_stem(detector, teacher)
         elif recipe.pretrained and start != "none":
             start_from_timm(detector, recipe.pretrained)
     trainer = (
-        Trainer(fabric, recipe, run, detector, dataset, checker)
+        Trainer(fabric, recipe, run, detector, dataset, checker, teacher)
         if tuning is None
         else Trainer(fabric, recipe, run, detector, dataset, checker, tuning.teacher(), tuning.card.reach)
     )
-    trainer.source = source_of(start)
+    trainer.source = source_of(start) | ({} if teacher is None else SOURCE)
     return trainer.train()
 
 
@@ -104,7 +109,9 @@ def source_of(start: str) -> dict[str, Any]:
     """Whose weights a training starts from, with their licence, as far as the start's card says; what is trained here is nobody's."""
     file = None if start in ("", "none") else find_model(start)
     source = read_card(file).source if file else {}
-    kept: dict[str, Any] = {name: source[name] for name in ("address", "sha256", "licence") if name in source}
+    kept: dict[str, Any] = {
+        name: source[name] for name in ("address", "sha256", "licence", "taught_by") if name in source
+    }
     return {"started_from": Path(start).stem, **kept} if source else {}
 
 

@@ -18,8 +18,11 @@ from torch import Tensor
 from tasktp_ros.errors import ModelError
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.training.category_rows import carry_rows, category_rows, told_carried
+from tasktp_ros.training.nanodet import NanoDet
+from tasktp_ros.vision.csp_stem import CspStem
 from tasktp_ros.vision.detector import Detector
 from tasktp_ros.vision.sizes import size_config
+from tasktp_ros.vision.stem_backbone import StemBackbone
 
 ENCODER_NAMES = (
     (r"attn\.qkv\.(weight|bias)$", r"self_attn.in_proj_\1"),
@@ -59,6 +62,19 @@ def start_from_model(detector: Detector, model: str | Path, vocabulary: Sequence
     fitting = {n: t for n, t in tensors.items() if n in wanted and t.shape == wanted[n].shape}
     detector.load_state_dict(fitting, strict=False)
     return changes
+
+
+def start_stem(detector: Detector, teacher: NanoDet) -> None:
+    """Let the stem begin as the teacher's trunk.
+
+    Raises:
+        ModelError: the network has another stem.
+    """
+    stem = detector.backbone.stem if isinstance(detector.backbone, StemBackbone) else None
+    if not isinstance(stem, CspStem):
+        raise ModelError("a teacher's trunk can only be the start of a network with its stem, such as nano_csp; "
+                         "give a start with --init")  # fmt: skip
+    stem.trunk.load_state_dict(teacher.trunk.state_dict())
 
 
 def gate_names(detector: Detector) -> list[str]:

@@ -29,8 +29,10 @@ from tasktp_ros.datasets.mixed import MixedDataset
 from tasktp_ros.errors import DataError, TrainingError
 from tasktp_ros.reduction import is_task_aware
 from tasktp_ros.runtime.checkpoints import ModelCard, save_model
+from tasktp_ros.training.distillation import DistilledObjective
 from tasktp_ros.training.failures import told_in_words
 from tasktp_ros.training.loading import Share, StageImages, load_steps
+from tasktp_ros.training.nanodet import NanoDet
 from tasktp_ros.training.objectives import (
     DetectionObjective,
     GateObjective,
@@ -83,7 +85,7 @@ class Trainer:
         detector: starts with these weights, on the CPU.
         dataset: training images; its vocabulary is the model's.
         evaluate: called on the first process with the averaged detector; its numbers are logged.
-        teacher: for a fine-tuning, what it must not forget.
+        teacher: for a fine-tuning, what it must not forget; or a detector of another kind to learn from.
         reach: what the model's card says of it; "" = how it is trained.
 
     Attributes:
@@ -98,7 +100,7 @@ class Trainer:
         detector: Detector,
         dataset: CocoDataset | MixedDataset,
         evaluate: Callable[[Detector], dict[str, float]] | None = None,
-        teacher: Teacher | None = None,
+        teacher: Teacher | NanoDet | None = None,
         reach: str = "",
     ) -> None:
         self.fabric, self.recipe, self.run = fabric, recipe, run
@@ -211,6 +213,8 @@ class Trainer:
             objective = LabelObjective(self.detector, num_classes, stage.counts)
         elif stage.objective == "gates" and self.detector.backbone.reducer.learns_at_gates:
             objective = GateObjective(self.detector, num_classes, stage.counts, self.recipe.gates)
+        elif isinstance(self.teacher, NanoDet):
+            objective = DistilledObjective(self.detector, num_classes, stage.counts, self.recipe.gates, self.teacher)
         elif self.teacher is not None:
             objective = TuningObjective(self.detector, num_classes, stage.counts, self.recipe.gates, self.teacher)
         else:
@@ -219,6 +223,7 @@ class Trainer:
         # Where nothing tells gates what to keep they would have no gradient, for which several processes would wait.
         modules = self.detector.backbone.reducer.published_modules()
         idle = tuple(f"backbone.{name}." for name in modules) if stage.objective == "labels" else ()
+        idle += self.recipe.frozen
         for name, parameter in self.detector.named_parameters():
             trained = name.startswith(tuple(f"{part}." for part in parts)) or name in parts
             parameter.requires_grad_(trained and not name.startswith(idle))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tasktp_ros.vision.adapter import initialise_convolutions, to_sequence
 from tasktp_ros.vision.backbone import Maps, resizing
 from tasktp_ros.vision.cells import Cells, Levels, SparseLevels, level_cells_around
+from tasktp_ros.vision.csp_stem import CspStem
 from tasktp_ros.vision.image import token_shape
 from tasktp_ros.vision.reducer import NothingRelevant, Reducer, ReductionState
 from tasktp_ros.vision.sampling import sum_rows
@@ -39,6 +40,7 @@ class ConvStem(nn.Module):
 
     def __init__(self, dim: int, width: int, residuals: int = 2) -> None:
         super().__init__()
+        self.channels = 2 * width, 4 * width
         self.stride2 = ConvNorm(3, width, 2)
         self.stride4 = ConvNorm(width, 2 * width, 2)
         self.stride8 = _stage(2 * width, 4 * width, residuals)
@@ -86,7 +88,7 @@ class StemBackbone(nn.Module):
     Args:
         dim: token channels C.
         heads: attention heads.
-        stem_width: see :class:`ConvStem`.
+        stem: image to maps of strides 4 and 8, with its `channels`, and tokens of `dim` channels.
         channels: of the maps.
         reducer: how the blocks are run; its gates are registered here.
         depth: number of blocks with those that convolutions stand for, a multiple of three.
@@ -97,16 +99,18 @@ class StemBackbone(nn.Module):
     first_block = 3
     """Number of blocks that convolutions stand for: `blocks` begins with this one, counted from 0."""
 
-    def __init__(self, dim: int, heads: int, stem_width: int, channels: int, reducer: Reducer, depth: int = 12) -> None:
+    def __init__(
+        self, dim: int, heads: int, stem: ConvStem | CspStem, channels: int, reducer: Reducer, depth: int = 12
+    ) -> None:
         super().__init__()
         self.reducer = reducer
-        self.stem = ConvStem(dim, stem_width)
+        self.stem = stem
         self.pos_embed = nn.Parameter(torch.zeros(1, self.pretrained_grid**2 + 1, dim))
         self.blocks = nn.Sequential(*(reducer.block_type(dim, heads) for _ in range(self.first_block, depth)))
         reducer.register_into(self)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.lateral4 = nn.Conv2d(2 * stem_width, channels, 1)
-        self.lateral8 = nn.Conv2d(4 * stem_width, channels, 1)
+        self.lateral4 = nn.Conv2d(stem.channels[0], channels, 1)
+        self.lateral8 = nn.Conv2d(stem.channels[1], channels, 1)
         self.lateral16 = nn.Linear(dim, channels)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         initialise_transformer(self)

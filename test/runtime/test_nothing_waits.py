@@ -86,6 +86,7 @@ def pretend(network: torch.nn.Module, device: str) -> None:
 CASES = [
     ("dense", "nano", {}),
     ("tasktp", "nano", {}),
+    ("tasktp", "nano_csp", {}),
     ("tasktp", "nano", {"reach": "frame", "stop_below": (0.1, 0.1, 0.1)}),
     ("svit", "nano", {"reach": "frame"}),
     ("tasktp", "deit_tiny", {"share": 0.25}),

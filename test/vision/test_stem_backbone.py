@@ -23,10 +23,10 @@ CLASSES = 7
 SIDES = (96, 128)
 
 
-@pytest.fixture(scope="module")
-def nano() -> Detector:
+@pytest.fixture(scope="module", params=["nano", "nano_csp"])
+def nano(request) -> Detector:
     torch.manual_seed(0)
-    network = build_detector("nano", "tasktp", CLASSES).eval()
+    network = build_detector(request.param, "tasktp", CLASSES).eval()
     for layer in network.modules():
         if isinstance(layer, torch.nn.Linear):
             torch.nn.init.normal_(layer.weight, std=0.1)
@@ -78,8 +78,9 @@ def test_a_batch_keeps_whole_maps(nano):
     ]  # fmt: skip
 
 
-def test_nano_is_small():
-    assert sum(parameter.numel() for parameter in build_detector("nano", "tasktp", 80).parameters()) < 8e6
+@pytest.mark.parametrize("size", ["nano", "nano_csp"])
+def test_nano_is_small(size):
+    assert sum(parameter.numel() for parameter in build_detector(size, "tasktp", 80).parameters()) < 8e6
 
 
 def test_a_position_embedding_is_resized_once_per_grid():
