@@ -13,6 +13,8 @@ The pyramid's levels are projected to the teacher's features, each channel stand
 networks of different kinds differ in scale), and to its logits of COCO's categories. Both projections belong to the training only.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,6 +28,8 @@ from tasktp_ros.training.objectives import DetectionObjective, Losses, Outputs
 from tasktp_ros.vision.boxes import STRIDES
 from tasktp_ros.vision.detector import Detector
 
+RARE = -4.0
+"""Logit of any category in a cell, at first."""
 WEIGHT = 1.0
 """Of both losses. Features begin near 1, what a constant gives."""
 
@@ -42,7 +46,7 @@ class DistilledObjective(DetectionObjective):
         self.to_features = nn.ModuleList(nn.Conv2d(channels, NanoDet.channels, 1) for _ in TAUGHT)
         self.to_categories = nn.ModuleList(nn.Conv2d(channels, CATEGORIES, 1) for _ in TAUGHT)
         for layer in self.to_categories:
-            nn.init.constant_(layer.bias, -4.0)
+            nn.init.constant_(cast(Tensor, layer.bias), RARE)
 
     def further_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """Mean squared distance of standardised features, and quality focal loss of the teacher's probabilities."""

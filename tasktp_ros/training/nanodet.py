@@ -18,7 +18,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ class NanoDet(nn.Module):
             part for stage in (self.trunk, self.stride32) for part in stage.modules() if isinstance(part, nn.Conv2d)
         ]
         pairs = zip(self.looked, self.said, strict=True)
-        return [*numbered, *self.lateral, *(part for pair in pairs for part in pair)]  # type: ignore[list-item]
+        return [*numbered, *self.lateral, *(part for pair in pairs for part in pair)]
 
 
 def read_nanodet(path: str | Path) -> NanoDet:
@@ -110,7 +110,7 @@ def read_nanodet(path: str | Path) -> NanoDet:
                              f"{tuple(layer.weight.shape)}")  # fmt: skip
         with torch.no_grad():
             layer.weight.copy_(weight)
-            layer.bias.copy_(bias)  # type: ignore[union-attr]
+            cast(Tensor, layer.bias).copy_(bias)
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 

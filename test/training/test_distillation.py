@@ -157,7 +157,9 @@ def test_a_training_leaves_the_trunk_as_it_was(published, tiny_set, tmp_path):
     stages = tuple(replace(s, batch=2, inputs=((96, 128),), warm_up=1) for s in recipe.stages[:1])
     cpu = fabric.Fabric(accelerator="cpu", devices=1, precision="32-true")
     run = Run(tmp_path / "run", checkpoint_every=2, log_every=1, workers=0)
-    model = train(replace(recipe, stages=stages), run, cpu, tiny_set, "train", "", teacher=read_nanodet(path))
+    model = train(
+        replace(recipe, stages=stages, vocabulary="rooms"), run, cpu, tiny_set, "train", "", teacher=read_nanodet(path)
+    )
     detector, card = load_model(model)
     assert card.size == "nano_csp"
     for name, tensor in network.trunk.state_dict().items():
