@@ -204,6 +204,8 @@ def _tuning(arguments: argparse.Namespace) -> "Tuning | None":
         )
     if arguments.freeze or arguments.gates:
         raise InputError("--categories trains the whole model as it was trained: leave --freeze and --gates out")
+    if arguments.teacher:
+        raise InputError("--categories learns from the model of --init itself: leave --teacher out")
     if arguments.method or arguments.option:
         raise InputError("--categories trains a model with its own method: leave --method and --option out")
     return tuning_of(arguments.init, arguments.categories)

@@ -40,7 +40,7 @@ def small(name: str, steps: int = 4, stages: slice = slice(None)):
 
 
 def cpu():
-    return fabric_module.Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    return fabric_module.Fabric(accelerator="cpu", devices=1, precision="32-true")
 
 
 def losses_of(folder: Path) -> list[str]:
