@@ -20,19 +20,16 @@ import torch
 from lightning_fabric import Fabric
 
 from tasktp_ros.datasets.mixed import Source, open_sources
-from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import InputError, TrainingError
 from tasktp_ros.papers.plan import Contender
 from tasktp_ros.papers.records import Bench
-from tasktp_ros.runtime.checkpoints import ModelCard, save_model
-from tasktp_ros.runtime.models import open_model
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 from tasktp_ros.training.gate_losses import GATE_RECIPES
 from tasktp_ros.training.nanodet import NanoDet
 from tasktp_ros.training.progress import CHECKPOINT, LOG
 from tasktp_ros.training.recipes import Recipe, Stage, recipe_named
 from tasktp_ros.training.run import train
-from tasktp_ros.training.starts import start_from_model
+from tasktp_ros.training.starts import dressed
 from tasktp_ros.training.trainer import Run, stage_steps
 
 
@@ -125,26 +122,6 @@ def make_model(contender: Contender, bench: Bench, shop: Workshop) -> dict[str, 
     steps = [stage.steps for stage in recipe.stages]
     shown = sum(stage.steps * stage.batch for stage in recipe.stages)
     return {"steps": steps, "image_passes": shown, "images": images, "seconds": _seconds(folder / LOG, recipe)}
-
-
-def dressed(model: str, method: str, options: Any, path: Path, seed: int = 0) -> Path:
-    """Write a dense model's weights as a model with another method; what the method brings along is fresh.
-
-    Raises:
-        ModelError: no such model, or it does not fit.
-        InputError: no such method or option.
-    """
-    _, card = open_model(model)
-    torch.manual_seed(seed)
-    try:
-        detector = build_detector(card.size, method, len(card.vocabulary), options)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    start_from_model(detector, model, card.vocabulary)
-    own = ModelCard(path.stem, card.size, method, card.vocabulary_name, card.vocabulary, True, card.input_size,
-                    options=dict(options), source=card.source)  # fmt: skip
-    save_model(path, detector, own)
-    return path
 
 
 def _seconds(log: Path, recipe: Recipe) -> float:

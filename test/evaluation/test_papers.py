@@ -132,7 +132,7 @@ def test_every_table_can_be_made_of_nothing_and_of_little(tmp_path):
 
 def test_what_is_missing_is_named_with_the_time_it_takes(tmp_path):
     write(tmp_path, dense=record(30.0, 40.0), tome_untrained=record(1.0, 1.0, training=None))
-    ((bench, records),) = read_benches(tmp_path).items()
+    (records,) = read_benches(tmp_path).values()
     lacking = missing(records, PLAN)
     assert {"dense", "tome-untrained"}.isdisjoint(one.name for one in lacking) and len(lacking) == len(PLAN) - 2
     assert seconds_for(named("svit"), list(records.values()), 8000) == 800 + 4 * 30
@@ -276,7 +276,8 @@ def test_what_is_missing_is_trained_evaluated_and_timed_once(words, tmp_path, mo
 
 def test_all_learned_contenders_start_from_the_same_weights_and_see_the_same_number_of_images(words, tmp_path):
     pytest.importorskip("lightning_fabric", reason="nothing was trained: Lightning Fabric is not installed")
-    from tasktp_ros.papers.train import dressed, recipe_for
+    from tasktp_ros.papers.train import recipe_for
+    from tasktp_ros.training.starts import dressed
 
     bench = replace(BENCH, recipe="rooms-nano", passes=40, vocabulary="rooms")
     shown = set()
