@@ -28,7 +28,7 @@ demo: setup
 
 # Nano as robots run it, on one core; the published size on all of them.
 bench: setup
-	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main bench --table --size rooms-nano --threads 1
+	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main bench --table --size coco-nano --threads 1
 	@echo
 	@$(RUN) .venv/bin/python -m tasktp_ros.cli.main bench --table --size deit_tiny
 

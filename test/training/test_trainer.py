@@ -19,8 +19,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tasktp_ros.cli.train import _precision
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import DataError, ModelError, TrainingError
+from tasktp_ros.runtime import precision
 from tasktp_ros.runtime.checkpoints import load_model
 from tasktp_ros.training.optimiser import learning_rate, parameter_groups, set_drop_path, set_learning_rate
 from tasktp_ros.training.recipes import RECIPES, Stage, recipe_named
@@ -38,7 +40,7 @@ def small(name: str, steps: int = 4, stages: slice = slice(None)):
 
 
 def cpu():
-    return fabric_module.Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    return fabric_module.Fabric(accelerator="cpu", devices=1, precision="32-true")
 
 
 def losses_of(folder: Path) -> list[str]:
@@ -253,3 +255,10 @@ def test_unknown_recipes_are_named():
 
     with pytest.raises(InputError, match="unknown recipe 'rooms'"):
         recipe_named("rooms")
+
+
+@pytest.mark.parametrize(("speedup", "chosen"), [(1.9, "bf16-mixed"), (0.1, "32-true")])
+def test_a_processor_without_bf16_trains_in_float32(speedup, chosen, monkeypatch):
+    monkeypatch.setattr(precision, "bf16_speedup", lambda device: speedup)
+    assert _precision("auto", "cpu") == chosen
+    assert _precision("16-mixed", "cpu") == "16-mixed"
