@@ -86,9 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--precision", choices=options.PRECISIONS, default="auto", help="at test (default: auto)")
     train.add_argument(
         "--train-precision",
-        choices=("bf16-mixed", "16-mixed", "32-true"),
-        default="bf16-mixed",
-        help="default: bf16-mixed",
+        choices=("auto", "bf16-mixed", "16-mixed", "32-true"),
+        default="auto",
+        help="default: what is fast here",
     )
     train.add_argument(
         "--workers",
@@ -178,7 +178,7 @@ def _bench(arguments: argparse.Namespace) -> "tuple[Bench, Workshop, Judge]":
     Raises:
         InputError: a model that is not dense or does not fit the recipe.
     """
-    from tasktp_ros.cli.train import weighted
+    from tasktp_ros.cli.train import chosen_precision, weighted
     from tasktp_ros.datasets.mixed import Source
     from tasktp_ros.evaluation.model_facts import weights_mark
     from tasktp_ros.papers.measure import Judge
@@ -211,7 +211,7 @@ def _bench(arguments: argparse.Namespace) -> "tuple[Bench, Workshop, Judge]":
         sources,
         arguments.runs,
         arguments.device,
-        arguments.train_precision,
+        chosen_precision(arguments.train_precision, arguments.device),
         arguments.workers,
         teacher,
     )

@@ -227,7 +227,7 @@ def words(tiny_set, tmp_path, little_recipe) -> list[str]:
     save_model(tmp_path / "little-dense.safetensors", network, card)
     return ["tables", "--data", str(tiny_set), "--dense", str(tmp_path / "little-dense.safetensors"), "--recipe", "rooms-nano", "--passes",
             "8", "--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs"), "--images", "2", "--sets", "1", "--looks", "2",
-            "--timed", "2", "--repeats", "1", "--workers", "0", "--device", "cpu", "--precision", "float32"]  # fmt: skip
+            "--timed", "2", "--repeats", "1", "--workers", "0", "--device", "cpu", "--precision", "float32", "--train-precision", "32-true"]  # fmt: skip
 
 
 def test_what_is_missing_is_trained_evaluated_and_timed_once(words, tmp_path, monkeypatch, capsys):
