@@ -83,7 +83,7 @@ class Recipe:
         gates: how gates are trained.
         average: decay of the moving average of the weights, which is what is saved as the model.
         pretrained: timm model whose transformer weights are the start; "" = none.
-        options: of the method, by name.
+        options: of the method, by name; of a segmenter `pruner`, whose way to prune it learns in place of VLTP's.
         frozen: parts of the network, by the beginning of their weights' names, that stay as the training found them.
     """
 
@@ -188,7 +188,8 @@ def _segment_peer(name: str, size: str, peer: str, half: Stage) -> Recipe:
     config = SEGMENTERS[size]()
     pruner = build_pruner(peer, config.dim, config.depth, 1)
     prune = tuple((stage.after, stage.rate) for stage in pruner.stages_for(config.depth, PEER_STRENGTHS[peer]))
-    return Recipe(f"{name}-{peer}", size, peer, "rooms", (replace(half, name=peer, objective="peer", prune=prune),))
+    stage = replace(half, name=peer, objective="peer", prune=prune)
+    return Recipe(f"{name}-{peer}", size, "vltp", "rooms", (stage,), options={"pruner": peer})
 
 
 def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple[Recipe, ...]:

@@ -152,11 +152,9 @@ def test_baselines_train_their_head_and_the_mask_decoder_around_the_same_encoder
     assert changed == {"mask_decoder"} and any(name.startswith("pruner.") for name in after)
     segmenter, card = load_segmenter(tmp_path / peer / f"rooms-vltp-nano-{peer}.safetensors")
     assert card.pruner == peer and TaskSegmenter(segmenter, card).pruner is segmenter.pruner
-    with pytest.raises(
-        ModelError, match="cannot be built: CTS has one stage|cannot be built: .*never|cannot be built: SViT has"
-    ):
-        wrong = {"cts": ((1, 0.2),), "dtop": ((4, 0.5), (6, 0.4)), "svit": ((1, 0.2),)}[peer]
-        save_segmenter(start, segmenter, replace(card, stages=wrong))
+    wrong = {"cts": ((1, 0.2),), "dtop": ((4, 0.5), (6, 0.4)), "svit": ((1, 0.2),)}[peer]
+    save_segmenter(start, segmenter, replace(card, stages=wrong))
+    with pytest.raises(ModelError, match=r"cannot be built: (CTS|DToP|SViT) "):
         load_segmenter(start)
 
 
