@@ -120,6 +120,27 @@ def test_bench_counts_less_work_for_fewer_tokens(tmp_path, capsys):
     assert set(dense["stages"]) >= {"stem", "blocks", "pyramid", "proposals"}
 
 
+def test_bench_times_several_methods_in_one_run(tmp_path):
+    output = tmp_path / "bench.json"
+    small = [
+        "--image",
+        "96x128",
+        "--input",
+        "96x128",
+        "--rounds",
+        "1",
+        "--keep",
+        "0.5",
+        "--no-peer",
+        "--output",
+        str(output),
+    ]
+    assert main(["bench", "--method", "tasktp", "tome", "svit", *small]) == 0
+    report = json.loads(output.read_text())
+    assert [row["name"] for row in report["rows"]] == ["dense", "tasktp, 50% kept", "tome, 50% kept", "svit, 50% kept"]
+    assert main(["bench", "--memory", "3", "--method", "tasktp", "tome"]) == 2
+
+
 def test_results_are_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "result.json"
     write_results(path, provenance())

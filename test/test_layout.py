@@ -24,7 +24,7 @@ FILES = {
 # From the top: what lies lower is imported by what lies higher, never the other way round.
 LAYERS = [
     {"cli", "nodes"},
-    {"runtime", "evaluation", "training", "detectors", "segmenters"},
+    {"runtime", "evaluation", "training", "detectors", "segmenters", "papers"},
     {"reduction", "tasks", "datasets", "guidance"},
     {"vision"},
     {"errors", "files", "workers"},

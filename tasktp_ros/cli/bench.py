@@ -16,12 +16,16 @@ import argparse
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasktp_ros.cli import options
 from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError, ProcessError
 
+if TYPE_CHECKING:
+    from tasktp_ros.evaluation.contenders import Source
+
+DEFAULT = "tasktp"
 KEEP = (1.0, 0.5, 0.25, 0.1)
 SECONDS = 120.0
 """That counted rounds of --table may take, so that two of them end within ten minutes."""
@@ -31,15 +35,17 @@ MEMORY_FRAMES = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `tasktp bench`."""
-    parser.add_argument("--size", default="nano", metavar="MODEL",
+    parser.add_argument("--size", default=["nano"], nargs="+", metavar="MODEL",
                         help="random weights: nano, deit_tiny, deit_small or deit_base; trained ones: a shipped model or "
-                             ".safetensors path (default: nano)")  # fmt: skip
+                             ".safetensors path; several are timed in turns (default: nano)")  # fmt: skip
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--table", action="store_true",
                       help="compare everything, on the sample walk; gates of trained weights decide what they keep")  # fmt: skip
     what.add_argument("--memory", type=options.whole(1), metavar="FRAMES",
                       help="instead of times: memory, and its growth over so many frames of the sample walk")  # fmt: skip
-    parser.add_argument("--method", default="tasktp", help="token reduction method of random weights (default: tasktp)")
+    parser.add_argument("--method", nargs="+", default=[], metavar="NAME",
+                        help="token reduction methods of random weights (default: tasktp), and those that a trained dense model's "
+                             "weights are also run with")  # fmt: skip
     parser.add_argument("--option", type=options.of_method, nargs="+", default=[], metavar="NAME=VALUE",
                         help="of that method, such as kept=0.7 (docs/methods.md)")  # fmt: skip
     parser.add_argument("--reach", nargs="+", type=options.reach, metavar="WORD",
@@ -70,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if arguments.memory and len(arguments.size) + len(arguments.method) > 2:
+        raise InputError("--memory watches one model: name one with --size, and one --method")
     try:
         return _memory(arguments) if arguments.memory else _speed(arguments)
     except ValueError as error:
@@ -81,32 +89,40 @@ def _speed(arguments: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from tasktp_ros.evaluation.comparison import sample_images, shares, stage_contenders, table_contenders
-    from tasktp_ros.evaluation.contenders import Ours, open_source
+    from tasktp_ros.evaluation.comparison import in_one_run, sample_images, shares, stage_contenders, table_contenders
+    from tasktp_ros.evaluation.contenders import Ours
     from tasktp_ros.evaluation.matrix_rate import measure_rates
     from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.speed import DENSE, as_records, measure_speed
     from tasktp_ros.evaluation.speed_report import text
 
-    source = open_source(arguments.size, arguments.method, arguments.input, dict(arguments.option))
+    sources = _sources(arguments)
+    source = sources[0]
     asked = (arguments.detections, arguments.device, arguments.precision, not arguments.no_peer)
     forced = None
     if arguments.table:
         images = sample_images(arguments.image)
         forced = None if source.card.trained else shares(arguments.keep)
         images = images if source.card.trained else images[:1]
-        contenders = table_contenders(source, images[0], forced, arguments.reach or ("blocks", "frame"), *asked)
+        reaches = arguments.reach or ("blocks", "frame")
+        contenders = in_one_run(
+            sources, lambda one, peer: table_contenders(one, images[0], forced, reaches, *asked[:3], peer and asked[3])
+        )
     else:
         size = arguments.image or (480, 640)
         images = [np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)]
-        contenders = stage_contenders(source, images[0], arguments.keep or KEEP, arguments.reach or ("blocks",), *asked)
+        kept, reaches = arguments.keep or KEEP, arguments.reach or ("blocks",)
+        contenders = in_one_run(
+            sources, lambda one, peer: stage_contenders(one, images[0], kept, reaches, *asked[:3], peer and asked[3])
+        )
     dense = next(one for one in contenders if isinstance(one, Ours) and one.name == DENSE)
     rates = measure_rates(lambda: dense.run_network(images[0]), dense.device)
     with tqdm(total=arguments.rounds, desc="rounds", disable=None, leave=False) as progress:
         seconds = SECONDS if arguments.table else float("inf")
         rows, rounds = measure_speed(contenders, images, arguments.rounds, seconds, lambda: progress.update())
     again = measure_rates(lambda: dense.run_network(images[0]), dense.device)
-    setting = {"model": source.card.label, "size": source.card.size, "image": list(images[0].shape[:2]), "input": list(dense.detector.input_size),
+    labels = list(dict.fromkeys(one.card.label for one in sources))
+    setting = {"model": ", ".join(labels), "size": source.card.size, "image": list(images[0].shape[:2]), "input": list(dense.detector.input_size),
                "device": str(dense.device), "precision": dense.detector.precision, "threads": torch.get_num_threads(),
                "rounds": rounds, "images": len(images), "shares": str(forced) if forced else None}  # fmt: skip
     report: dict[str, Any] = provenance() | {
@@ -120,6 +136,35 @@ def _speed(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _sources(arguments: argparse.Namespace) -> "list[Source]":
+    """What is timed, in the order it was named: of random weights every method, of trained ones their own and those they can be given."""
+    import tempfile
+    from pathlib import Path
+
+    from tasktp_ros.cli.model_list import worn
+    from tasktp_ros.evaluation.contenders import open_source
+    from tasktp_ros.runtime.models import open_model
+    from tasktp_ros.vision.sizes import SIZES
+
+    found = []
+    chosen = dict(arguments.option)
+    with tempfile.TemporaryDirectory() as folder:
+        for model in arguments.size:
+            if model in SIZES:
+                found += [
+                    open_source(model, method, arguments.input, chosen) for method in arguments.method or [DEFAULT]
+                ]
+                continue
+            found.append(open_source(model, DEFAULT, arguments.input))
+            if arguments.method and open_model(model)[1].method == "dense":
+                found += [
+                    open_source(path, DEFAULT, arguments.input) for path in worn([model], arguments, Path(folder))
+                ]
+    if len({one.card.trained for one in found}) > 1:
+        raise InputError("--size names random and trained weights, whose gates cannot be compared: choose one kind")
+    return found
+
+
 def _memory(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
@@ -130,7 +175,7 @@ def _memory(arguments: argparse.Namespace) -> int:
 
     with tqdm(total=arguments.memory, desc="frames", disable=None, leave=False) as progress:
         memory = measure_memory(
-            arguments.size, arguments.method, sample_images(arguments.image), [task for _, task in TASKS.values()],
+            arguments.size[0], (arguments.method or [DEFAULT])[0], sample_images(arguments.image), [task for _, task in TASKS.values()],
             arguments.memory, arguments.device, arguments.precision, arguments.input, on_frame=lambda: progress.update(),
             options=dict(arguments.option),
         )  # fmt: skip
@@ -145,7 +190,7 @@ def _memory_apart(arguments: argparse.Namespace) -> dict[str, Any]:
 
     import torch
 
-    words = ["--memory", str(MEMORY_FRAMES), "--size", arguments.size, "--method", arguments.method, "--device", arguments.device,
+    words = ["--memory", str(MEMORY_FRAMES), "--size", arguments.size[0], "--method", (arguments.method or [DEFAULT])[0], "--device", arguments.device,
              "--precision", arguments.precision, "--threads", str(torch.get_num_threads()), "--json"]  # fmt: skip
     words += (
         ["--option", *(f"{name}={json.dumps(value)}" for name, value in arguments.option)] if arguments.option else []

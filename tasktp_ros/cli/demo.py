@@ -26,7 +26,7 @@ from tasktp_ros.cli import options
 from tasktp_ros.cli.output import hand_over
 from tasktp_ros.datasets.sample import OFFICE_WALK
 from tasktp_ros.files import readable
-from tasktp_ros.runtime.default import DEMO_MODEL
+from tasktp_ros.runtime.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tasktp_ros.evaluation.processes import Nodes
@@ -101,7 +101,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=options.folder, default="demo", help="folder for page, numbers and logs (default: demo)"
     )
-    parser.add_argument("--model", default=DEMO_MODEL, help="shipped model or .safetensors path (default: %(default)s)")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="shipped model or .safetensors path (default: %(default)s)"
+    )
     parser.add_argument("--reach", type=options.reach, metavar="WORD", help=options.REACH_HELP)
     parser.add_argument("--frames", type=options.whole(0), default=0, help="frames to play at most (default: all)")
     parser.add_argument(

@@ -36,6 +36,7 @@ COMMANDS = {
     "search": "tasktp_ros.cli.search",
     "stream": "tasktp_ros.cli.stream",
     "vltp": "tasktp_ros.cli.vltp",
+    "tables": "tasktp_ros.cli.tables",
     "plot": "tasktp_ros.cli.plot",
     "detect": "tasktp_ros.cli.detect",
     "bench": "tasktp_ros.cli.bench",

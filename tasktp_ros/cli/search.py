@@ -10,10 +10,12 @@
 """Search for objects along recorded walks: images and milliseconds until each is found, method beside method."""
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasktp_ros.cli import options
+from tasktp_ros.cli.model_list import add_methods, worn
 from tasktp_ros.cli.output import hand_over
 from tasktp_ros.errors import InputError
 from tasktp_ros.runtime.default import DEFAULT_DENSE, DEFAULT_MODEL
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a shipped name or a .safetensors file; again for each further model. The first is compared with. "
                         "A dense model runs twice: with all categories, and restricted to the searched one "
                         f"(default: {', '.join(DEFAULT_MODELS)})")  # fmt: skip
+    add_methods(parser)
     parser.add_argument("--reach", type=options.reach, nargs="+", metavar="WORD",
                         help="how far a tasktp model follows its task, a row for each word: blocks (as published), network, frame (all "
                         "the way); default: blocks frame. A search by --ros takes the last word, or else the model's own")  # fmt: skip
@@ -81,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Search; see `tasktp search --help`."""
     from tasktp_ros.datasets.scannet.labels import TABLE, read_label_map
-    from tasktp_ros.evaluation.parts import kept_parts
+    from tasktp_ros.evaluation.parts import MODELS, kept_parts
     from tasktp_ros.evaluation.results import provenance
     from tasktp_ros.evaluation.search.plots import plot_searches
     from tasktp_ros.evaluation.search.queries import write_queries
@@ -100,8 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     scans, drawn, set_aside = _queries(arguments, vocabulary, categories, labels)
     if arguments.write_queries:
         write_queries(arguments.write_queries, vocabulary, drawn)
-    methods = _methods(arguments, cards)
     with kept_parts(None, arguments.output) as parts:
+        methods = _methods(arguments, _with_worn(arguments, cards, parts / MODELS))
         steps = _measure(arguments, methods, scans, drawn, labels, parts)
         seeds = {str(seed): seed_report(queries, steps[seed]) for seed, queries in drawn.items()}
         report = provenance() | {
@@ -185,6 +188,13 @@ def _methods(arguments: argparse.Namespace, cards: dict[str, Any]) -> "list[Meth
     return methods
 
 
+def _with_worn(arguments: argparse.Namespace, cards: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The models and, written to `folder`, the dense ones' weights with the methods that were asked for."""
+    from tasktp_ros.runtime.models import open_model
+
+    return cards | {path: open_model(path)[1] for path in worn(list(cards), arguments, folder)}
+
+
 def _settings(arguments: argparse.Namespace) -> "Settings":
     from tasktp_ros.evaluation.search.measure import Settings
 
@@ -244,8 +254,9 @@ def _time(arguments: argparse.Namespace, cards: dict[str, Any], vocabulary: tupl
     from tasktp_ros.tasks.vocabulary import resolve_categories
 
     categories = resolve_categories(arguments.times, vocabulary) or ()
-    with open_source(arguments.data) as source:
-        report = time_walk(source, _methods(arguments, cards), categories, _settings(arguments))
+    with open_source(arguments.data) as source, tempfile.TemporaryDirectory() as folder:
+        methods = _methods(arguments, _with_worn(arguments, cards, Path(folder)))
+        report = time_walk(source, methods, categories, _settings(arguments))
     report = provenance() | {"data": arguments.data.name, "categories": list(categories)} | report
     hand_over(report, lambda: _times_table(report), as_json=arguments.json, files=(arguments.output,))
     return 0

@@ -162,7 +162,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_utf8(folder, "the names of models")
     _check_gpus(arguments.device, arguments.processes)
     together = arguments.processes * arguments.machines
-    precision = _precision(arguments.precision, arguments.device)
+    precision = chosen_precision(arguments.precision, arguments.device)
     if arguments.machines == 1 and arguments.processes > 1 and "LOCAL_RANK" not in os.environ:
         return train_together([*arguments.words, "--precision", precision], arguments.processes)
     fabric = Fabric(
@@ -204,6 +204,8 @@ def _tuning(arguments: argparse.Namespace) -> "Tuning | None":
         )
     if arguments.freeze or arguments.gates:
         raise InputError("--categories trains the whole model as it was trained: leave --freeze and --gates out")
+    if arguments.teacher:
+        raise InputError("--categories learns from the model of --init itself: leave --teacher out")
     if arguments.method or arguments.option:
         raise InputError("--categories trains a model with its own method: leave --method and --option out")
     return tuning_of(arguments.init, arguments.categories)
@@ -222,7 +224,7 @@ def _sources(arguments: argparse.Namespace) -> list["Source"]:
     return sources
 
 
-def _precision(asked: str, device: str) -> Any:
+def chosen_precision(asked: str, device: str) -> Any:
     """A name that Fabric knows: on processors without bf16 arithmetic its emulation would take ten times as long."""
     import torch
 

@@ -176,6 +176,7 @@ class Plan:
         whole: number of the model's categories.
         thresholds: gate thresholds of the sweep.
         gated: the method has gates, so that a wrong task is of interest.
+        narrowed: the method is told the set; otherwise one pass with all categories serves every set.
     """
 
     method: Job
@@ -185,10 +186,12 @@ class Plan:
     whole: int
     thresholds: tuple[float, ...] = ()
     gated: bool = True
+    narrowed: bool = True
 
     def with_set(self, chosen: tuple[str, ...]) -> Job:
         """The method's pass under a set; all that the model knows is no set."""
-        return replace(self.method, categories=None if len(chosen) == self.whole else chosen)
+        whole = len(chosen) == self.whole or not self.narrowed
+        return replace(self.method, categories=None if whole else chosen)
 
     def jobs(self) -> list[Job]:
         """All passes."""

@@ -9,7 +9,7 @@
 """Who stands in the tables of `tasktp bench`: how far the time of a frame follows the task, beside what else there is."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -90,6 +90,25 @@ def sample_images(size: tuple[int, int] | None) -> list[NDArray[np.uint8]]:
     with open_recording(SAMPLE) as recording:
         images = [frame.image for frame in recording if frame.index in SAMPLE_FRAMES]
     return images if size is None else [cv2.resize(image, size[::-1]) for image in images]
+
+
+def in_one_run(sources: Sequence[Source], contenders_of: Callable[[Source, bool], list[Contender]]) -> list[Contender]:
+    """The contenders of several sources, to be timed in turns: what does not depend on the method stands once per network.
+
+    Args:
+        contenders_of: a source, and whether peers belong to it -> its contenders.
+    """
+    found: list[Contender] = []
+    for number, source in enumerate(sources):
+        before, method = [one.card for one in sources[:number]], source.card.method
+        rows = contenders_of(source, number == 0)
+        if any(card.size == source.card.size for card in before):
+            rows = [row for row in rows if row.name == method or row.name.startswith(f"{method},")]
+        if any(card.method == method or card.size != source.card.size for card in before):
+            for row in rows:
+                row.name = f"{source.card.label}: {row.name}"
+        found += rows
+    return found
 
 
 def stage_contenders(

@@ -148,7 +148,11 @@ class Source:
         network = build_detector(self.card.size, method, len(self.card.vocabulary), options)
         names = network.state_dict().keys()
         if names <= self.weights.keys() or self.card.trained:
-            network.load_state_dict({name: self.weights[name] for name in names})
+            from tasktp_ros.training.starts import encoder_name
+
+            network.load_state_dict(
+                {name: self.weights[name if name in self.weights else encoder_name(name)] for name in names}
+            )
         else:
             network = random_network(self.card.size, method, options)
         with textbook() if plain else nullcontext():

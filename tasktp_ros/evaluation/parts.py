@@ -10,11 +10,15 @@
 """Where a long evaluation keeps its finished parts until the report is written, so that it goes on after any stop."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from tasktp_ros.errors import InputError
+
+MODELS = "models"
+"""Folder among the parts for models that were made for them."""
 
 
 @contextlib.contextmanager
@@ -43,5 +47,6 @@ def kept_parts(given: Path | None, output: Path | None) -> Iterator[Path]:
         if not given and (finished or not output):
             for part in folder.glob("*.json"):
                 part.unlink()
+            shutil.rmtree(folder / MODELS, ignore_errors=True)
             with contextlib.suppress(OSError):  # something else lies in it
                 folder.rmdir()

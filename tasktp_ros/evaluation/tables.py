@@ -36,7 +36,8 @@ def page(results: Path) -> str:
     """The whole page as Markdown."""
     parts = [HEAD]
     for path in sorted([*results.glob("rooms_*.json"), *results.glob("eval_*.json")]):
-        parts.append(_accuracy(path.name, json.loads(path.read_text())))
+        report = json.loads(path.read_text())
+        parts += [_accuracy(path.name, report | each) for each in report.get("models", [{}])]
     for path in sorted(results.glob("search_*.json")):
         parts.append(_search(path.name, json.loads(path.read_text())))
     for path in sorted(results.glob("times_*.json")):

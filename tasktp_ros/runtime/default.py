@@ -9,11 +9,9 @@
 
 """The model that is used where none is named; in a file of its own, so that `--help` need not load torch."""
 
-DEFAULT_MODEL = "rooms-nano"
+DEFAULT_MODEL = "coco-nano"
 """The one place that names it; `python tools/refresh.py NAME --default` changes it, and config/perception.yaml with it."""
 DEFAULT_DENSE = f"{DEFAULT_MODEL}-dense"
 """Its twin without gates, which it is compared with."""
-DEMO_MODEL = "coco-nano"
-"""Of the demonstration, which plays a real walk: `rooms-nano` has learned from drawn rooms alone and sees chairs there that are none."""
 DEFAULT_VOCABULARY = DEFAULT_MODEL.split("-")[0]
 """The vocabulary it was trained on: models that ship are called after theirs."""

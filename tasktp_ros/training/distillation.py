@@ -30,6 +30,8 @@ from tasktp_ros.vision.detector import Detector
 
 RARE = -4.0
 """Logit of any category in a cell, at first."""
+ALONE = 100
+"""Steps in which the projections learn alone: what they ask of a network before they know anything undoes what it knows."""
 WEIGHT = 1.0
 """Of both losses. Features begin near 1, what a constant gives."""
 
@@ -37,10 +39,13 @@ WEIGHT = 1.0
 class DistilledObjective(DetectionObjective):
     """The losses of :class:`DetectionObjective`, and closeness to `teacher` on levels of strides 8, 16 and 32 where the network works."""
 
+    steps: Tensor
+
     def __init__(
         self, detector: Detector, num_classes: int, counts: SampleCounts, gates: GateRecipe, teacher: NanoDet
     ) -> None:
         super().__init__(detector, num_classes, counts, gates)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self._teacher = (teacher,)  # not a module of this one: it has no gradients and belongs into no checkpoint
         channels = detector.neck.channels
         self.to_features = nn.ModuleList(nn.Conv2d(channels, NanoDet.channels, 1) for _ in TAUGHT)
@@ -53,10 +58,12 @@ class DistilledObjective(DetectionObjective):
         (teacher,) = self._teacher
         with torch.no_grad():
             taught = teacher.to(batch.images.device)(batch.normalised())
+        alone = self.steps < ALONE
+        self.steps += 1
         features, categories = [], []
         for number, (stride, (known, logits)) in enumerate(zip(TAUGHT, taught, strict=True)):
             place = STRIDES.index(stride)
-            level = outputs.levels[place]
+            level = outputs.levels[place].detach() if alone else outputs.levels[place]
             shown = level.new_ones(len(level), *level.shape[2:]) if outputs.active is None else outputs.active[place]
             shown = shown[:, None].float()
             apart = (self.to_features[number](level).float() - standardised(known.float())).square().mean(1, True)

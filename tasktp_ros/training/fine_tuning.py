@@ -57,7 +57,7 @@ class Tuning:
                         rate=last.rate * RATE_SHARE, warm_up=50, drops=(), freeze="", repeat_below=0.0)  # fmt: skip
         known = self.card.vocabulary_name if self.vocabulary == self.card.vocabulary else name
         return Recipe(name, self.card.size, self.card.method, known, (stage,), like.gates, 0.999,
-                      options=self.card.options)  # fmt: skip
+                      options=self.card.options, frozen=like.frozen)  # fmt: skip
 
     def teacher(self) -> Teacher:
         """The model as it was, with what it shall keep."""

@@ -143,7 +143,7 @@ def _rooms(
     )
 
 
-def _coco_nano(small: tuple[int, int], full: tuple[int, int]) -> tuple[Recipe, ...]:
+def _coco_nano(small: tuple[int, int]) -> tuple[Recipe, ...]:
     """Dense and tasktp for COCO's categories on a trunk that others trained (`--teacher`), which stays as it is.
 
     At the small size most of a photo is seen at two thirds of its scale: objects cut off at a window's edge teach little.
@@ -152,15 +152,12 @@ def _coco_nano(small: tuple[int, int], full: tuple[int, int]) -> tuple[Recipe, .
     reduced = AugmentConfig(scale=(0.55, 1.4), brightness=0.3, contrast=0.3, saturation=0.4, hue=10.0)
     boxes = Stage("boxes", "detection", 1600, inputs=(small,), rate=8e-4, warm_up=150, clip=1.0, augment=reduced,
                   counts=few, repeat_below=RARE)  # fmt: skip
-    finish = replace(
-        boxes, name="finish", steps=200, inputs=(full,), rate=4e-4, augment=replace(reduced, scale=(0.7, 1.6))
-    )
-    adapt = (replace(boxes, name="adapt", steps=1000, rate=6e-4), replace(finish, name="adapt at full size", rate=3e-4))
+    adapt = replace(boxes, name="adapt", steps=1000, rate=6e-4)
     gates = replace(GATE_RECIPES["rooms"], set_sizes=(1, 10, 40, 80))
     frozen = ("backbone.stem.trunk.",)
     return (
-        Recipe("coco-nano-dense", "nano_csp", "dense", "coco", (boxes, finish), frozen=frozen),
-        Recipe("coco-nano", "nano_csp", "tasktp", "coco", adapt, gates, frozen=frozen),
+        Recipe("coco-nano-dense", "nano_csp", "dense", "coco", (boxes,), frozen=frozen),
+        Recipe("coco-nano", "nano_csp", "tasktp", "coco", (adapt,), gates, frozen=frozen),
     )
 
 
@@ -235,7 +232,7 @@ RECIPES: dict[str, Recipe] = {
         *_rooms("rooms-nano", "nano", (160, 224), (256, 320)),
         *_rooms("rooms-tiny", "deit_tiny", (256, 320), (480, 640), share=4.0),
         *_rooms_vltp("rooms-vltp-nano", "sam_nano", (4, 6)),
-        *_coco_nano((160, 224), (256, 320)),
+        *_coco_nano((160, 224)),
         *_coco("tiny", "deit_tiny", 6, 0.1),
         *_coco("small", "deit_small", 4, 0.2),
         *_coco("base", "deit_base", 4, 0.2),

@@ -10,12 +10,16 @@
 """What a training starts from: a finished dense model, another model of the same method, or timm's transformer."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
-from tasktp_ros.errors import ModelError
+from tasktp_ros.detectors import build_detector
+from tasktp_ros.errors import InputError, ModelError
+from tasktp_ros.runtime.checkpoints import ModelCard, save_model
 from tasktp_ros.runtime.models import open_model
 from tasktp_ros.training.category_rows import carry_rows, category_rows, told_carried
 from tasktp_ros.training.nanodet import NanoDet
@@ -62,6 +66,26 @@ def start_from_model(detector: Detector, model: str | Path, vocabulary: Sequence
     fitting = {n: t for n, t in tensors.items() if n in wanted and t.shape == wanted[n].shape}
     detector.load_state_dict(fitting, strict=False)
     return changes
+
+
+def dressed(model: str, method: str, options: Mapping[str, Any], path: Path, seed: int = 0) -> Path:
+    """Write a dense model's weights as a model with another method; what the method brings along is fresh.
+
+    Raises:
+        ModelError: no such model, or it does not fit.
+        InputError: no such method or option.
+    """
+    _, card = open_model(model)
+    torch.manual_seed(seed)
+    try:
+        detector = build_detector(card.size, method, len(card.vocabulary), options)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    start_from_model(detector, model, card.vocabulary)
+    own = ModelCard(path.stem, card.size, method, card.vocabulary_name, card.vocabulary, True, card.input_size,
+                    options=dict(options), source=card.source)  # fmt: skip
+    save_model(path, detector, own)
+    return path
 
 
 def start_stem(detector: Detector, teacher: NanoDet) -> None:

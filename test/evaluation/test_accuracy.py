@@ -9,6 +9,7 @@
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -379,3 +380,43 @@ def test_a_part_of_the_vocabulary_is_evaluated_on_that_part_and_said_so(models, 
     content["annotations"] = []
     (tmp_path / "annotations" / "instances_val.json").write_text(json.dumps(content))
     assert main(words) == 2 and "it has unicorn" in capsys.readouterr().err
+
+
+def test_several_models_and_methods_are_evaluated_in_one_run(models, tiny_set, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "both.json"
+    words = ["eval", "--model", str(models["tasktp"]), str(models["dense"]), "--method", "tome", "--option", "kept=0.7", "--data",
+             str(tiny_set), "--subsets", "all", "--images", "1", "--workers", "1", "--output", str(output)]  # fmt: skip
+    original, calls = accuracy.run_job, []
+
+    def breaks(job):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(Path(job.model).stem)
+        return original(job)
+
+    monkeypatch.setattr(accuracy, "run_job", breaks)
+    assert main(words) == 130
+    monkeypatch.setattr(accuracy, "run_job", lambda job: calls.append(Path(job.model).stem) or original(job))
+    assert main(words) == 0
+    assert calls == ["tasktp", "dense", "dense-with-tome"], "each once, also what was made for this run"
+    reports = json.loads(output.read_text())["models"]
+    assert [(each["model"], each["method"]) for each in reports] == [
+        ("tasktp", "tasktp"), ("dense", "dense"), ("dense-with-tome", "tome")]  # fmt: skip
+    gflops = [each["means"]["all"]["method"]["backbone_gflops"] for each in reports]
+    assert gflops[2] < gflops[1] and reports[2]["means"]["all"]["method"]["kept"] < 1
+    assert [path.name for path in tmp_path.iterdir()] == ["both.json"], "models that were made for this are gone"
+    text = capsys.readouterr().out
+    assert all(f"       all  {each['model']} " in text for each in reports)
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "sentence"),
+    [
+        ("tasktp", "tome", "--method runs on a dense model's weights, and of .* none is dense"),
+        ("dense", "svit", "--method svit has to learn first: `tasktp train RECIPE --method svit`, then give its model"),
+        ("dense", "magic", "unknown reducer 'magic'"),
+    ],
+)
+def test_only_what_has_nothing_to_learn_runs_on_dense_weights(model, method, sentence, models, tiny_set, capsys):
+    assert main(["eval", "--model", str(models[model]), "--data", str(tiny_set), "--method", method]) == 2
+    assert re.search(sentence, capsys.readouterr().err)

@@ -33,7 +33,7 @@ from tasktp_ros.datasets.sample import OFFICE_WALK
 from tasktp_ros.evaluation import demo_page
 from tasktp_ros.evaluation.processes import parameter_value
 from tasktp_ros.runtime.checkpoints import ModelCard
-from tasktp_ros.runtime.default import DEMO_MODEL
+from tasktp_ros.runtime.default import DEFAULT_MODEL
 
 FRAMES = 24
 
@@ -150,7 +150,7 @@ def test_the_model_that_ships_finds_things_on_the_walk_that_ships(demo, tmp_path
     status, out, errors = demo("--output", tmp_path / "out", "--frames", 12, "--json").finish()
     assert status == 0, errors
     report = json.loads(out)
-    assert report["frames"] == 12 and not report["untrained"] and report["model"] == DEMO_MODEL
+    assert report["frames"] == 12 and not report["untrained"] and report["model"] == DEFAULT_MODEL
     assert sum(report["values"]["detections"]) > 0, "a trained detector finds something among chairs and tables"
     assert "random weights" not in (tmp_path / "out" / "index.html").read_text()
 

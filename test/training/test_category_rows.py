@@ -107,7 +107,7 @@ def test_a_recipe_starts_from_a_model_of_another_vocabulary_and_says_what_became
     save_model(path, dense, ModelCard("mine", "nano", "dense", "mine", (*OLD, "mug")[1:], True), torch.float32)
     recipe = shortened(RECIPES["rooms-nano-dense"], 1)
     recipe = replace(recipe, stages=tuple(replace(s, batch=2, inputs=((96, 128),)) for s in recipe.stages[1:2]))
-    fabric = fabric_module.Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    fabric = fabric_module.Fabric(accelerator="cpu", devices=1, precision="32-true")
     train(recipe, Run(tmp_path / "run", workers=0), fabric, tiny_set, "train", str(path))
     said = capsys.readouterr().out
     assert f"categories of {path}: 2 carried over (chair, book); 18 new (backpack, " in said

@@ -22,7 +22,7 @@ from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import ModelError
 from tasktp_ros.runtime.checkpoints import load_model
 from tasktp_ros.training.batch import Batch, Truth
-from tasktp_ros.training.distillation import DistilledObjective, quality_focal, standardised
+from tasktp_ros.training.distillation import ALONE, DistilledObjective, quality_focal, standardised
 from tasktp_ros.training.gate_losses import GateRecipe
 from tasktp_ros.training.nanodet import NanoDet, read_nanodet
 from tasktp_ros.training.recipes import RECIPES
@@ -132,6 +132,7 @@ def test_levels_come_nearer_to_the_teachers(method, published):
     detector = build_detector("nano_csp", method, 20)
     recipe = RECIPES["coco-nano"]
     objective = DistilledObjective(detector, 20, recipe.stages[0].counts, GateRecipe(), teacher)
+    objective.steps += ALONE
     optimiser = torch.optim.AdamW(objective.parameters(), lr=2e-3)
     boxes = torch.tensor([[8.0, 8.0, 40.0, 40.0]])
     masks = torch.zeros(1, 64, 96, dtype=torch.bool)
@@ -147,6 +148,13 @@ def test_levels_come_nearer_to_the_teachers(method, published):
         optimiser.step()
         history.append(float(asked))
     assert history[-1] < 0.9 * history[0]
+    # A teacher that is new to the network first teaches its own projections.
+    objective.steps.zero_()
+    optimiser.zero_grad()
+    losses = objective(batch)
+    (losses["loss_features"] + losses["loss_categories"]).backward()
+    assert all(part.grad is None for part in detector.parameters())
+    assert objective.to_features[0].weight.grad.abs().sum() > 0
     assert not any(name.startswith(("_teacher", "teacher")) for name in objective.state_dict())
 
 

@@ -179,7 +179,7 @@ def test_a_resumed_fine_tuning_has_the_losses_of_an_uninterrupted_one(old_model,
     recipe, original = replace(recipe, stages=(stage,)), Trainer._check
 
     def run(folder, tuning=tuning, **changes):
-        fabric = fabric_module.Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+        fabric = fabric_module.Fabric(accelerator="cpu", devices=1, precision="32-true")
         settings = Run(tmp_path / folder, checkpoint_every=2, log_every=1, workers=0, **changes)
         train(recipe, settings, fabric, [Source(mine)], "train", str(old_model), 0, tuning)
         with (tmp_path / folder / "log.csv").open(newline="") as file:
@@ -219,6 +219,7 @@ def test_the_length_follows_the_number_of_own_images_within_limits(old_model):
         ),
         (["../x", "--categories", "cup", "--init", "OLD"], "needs a name of its own"),
         (["my-cups", "--categories", "cup", "--init", "OLD", "--freeze", "detector"], "leave --freeze and --gates out"),
+        (["my-cups", "--categories", "cup", "--init", "OLD", "--teacher", "n.json"], "leave --teacher out"),
     ],
 )
 def test_what_cannot_be_fine_tuned_is_said_in_a_sentence(words, complaint, old_model, mine, capsys):

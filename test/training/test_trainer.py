@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasktp_ros.cli.train import _precision
+from tasktp_ros.cli.train import chosen_precision
 from tasktp_ros.detectors import build_detector
 from tasktp_ros.errors import DataError, ModelError, TrainingError
 from tasktp_ros.runtime import precision
@@ -40,7 +40,7 @@ def small(name: str, steps: int = 4, stages: slice = slice(None)):
 
 
 def cpu():
-    return fabric_module.Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    return fabric_module.Fabric(accelerator="cpu", devices=1, precision="32-true")
 
 
 def losses_of(folder: Path) -> list[str]:
@@ -260,5 +260,5 @@ def test_unknown_recipes_are_named():
 @pytest.mark.parametrize(("speedup", "chosen"), [(1.9, "bf16-mixed"), (0.1, "32-true")])
 def test_a_processor_without_bf16_trains_in_float32(speedup, chosen, monkeypatch):
     monkeypatch.setattr(precision, "bf16_speedup", lambda device: speedup)
-    assert _precision("auto", "cpu") == chosen
-    assert _precision("16-mixed", "cpu") == "16-mixed"
+    assert chosen_precision("auto", "cpu") == chosen
+    assert chosen_precision("16-mixed", "cpu") == "16-mixed"
