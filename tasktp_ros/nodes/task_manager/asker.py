@@ -28,7 +28,7 @@ MOST_WAITING = 64
 class Question:
     """A goal whose words are not wholly understood yet; times in seconds, `started` that of its arrival.
 
-    `steps`: its words are several steps, so that a planner is asked first.
+    `steps`: its words are several steps, so that a planner is asked first. `planned`: the rules' plan for them runs meanwhile.
     """
 
     goal_id: str
@@ -37,6 +37,7 @@ class Question:
     time_to_live: float | None
     started: float | None
     steps: bool = False
+    planned: bool = False
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ class TaskManagerNode(ManagedNode):
             self._plans.start(plan)
             self._forget(message.id)
             if self._planner is not None and not all_understood(message.text, self._chain):
-                self._ask(Question(message.id, message.text, message.priority, None, node_time(self), steps=True))
+                self._ask(Question(plan.plan_id, message.text, message.priority, None, node_time(self), True, True))
 
     def _plan_in_words(self, chain: Chain, message: TaskGoal) -> Plan | None:
         """The plan that a sentence of several steps is; a step that nobody knows is left to slow resolvers, where there are any."""
@@ -274,8 +274,9 @@ class TaskManagerNode(ManagedNode):
             if answer.problem:
                 self.complaints.say(f"goal {answer.question.goal_id[:80]!r}: {answer.problem}")
             running = self._running_plan(answer.question.goal_id)
-            if running is not None and (answer.plan is None or len(running.records) > 1):
-                continue  # what the rules made of it goes on, and no step is done twice
+            untouched = running is not None and len(running.records) == 1 and answer.plan is not None
+            if (answer.question.planned or running is not None) and not untouched:
+                continue  # what the rules made of it goes on or is over, and no step is done twice
             try:
                 if answer.plan is not None:
                     self._take_plan(self._book, answer.plan)
@@ -316,6 +317,7 @@ class TaskManagerNode(ManagedNode):
 
     def _apply_plan(self, message: TaskPlan) -> None:
         assert self._plans is not None and self._chain is not None
+        self._forget(message.id)
         if message.action == TaskPlan.CANCEL:
             if not self._plans.cancel(message.id):
                 raise TaskError(f"cannot cancel plan {message.id[:80]!r}: no plan of this id is running")
