@@ -9,11 +9,16 @@
 
 """Where a segmenter and its own guidance meet: neither knows of the other."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from tasktp_ros.guidance.table import CategoryTable
-from tasktp_ros.vision.pruned_encoding import PruneStage
+from tasktp_ros.vision.pruned_encoding import PruneStage, check_stages
+from tasktp_ros.vision.segment_pruners import SegmentPruner, build_pruner
 from tasktp_ros.vision.segmenter import Segmentation, build_segmenter
+
+OWN_PRUNER = "vltp"
 
 
 class GoalSegmenter(nn.Module):
@@ -22,19 +27,32 @@ class GoalSegmenter(nn.Module):
     Args:
         size: "sam_nano", "sam_b", "sam_l" or "sam_h".
         num_classes: categories of the table.
+        pruner: "vltp", which is the network's own prune decoder, or one of `PRUNERS` that it is compared with.
 
     Raises:
-        InputError: unknown size, or no category.
+        InputError: unknown size or pruner, or no category.
     """
 
-    def __init__(self, size: str, num_classes: int) -> None:
+    def __init__(self, size: str, num_classes: int, pruner: str = OWN_PRUNER) -> None:
         super().__init__()
         self.network = build_segmenter(size)
         self.guidance = CategoryTable(num_classes)
+        config = self.network.config
+        self.pruner: SegmentPruner | None = (
+            None if pruner == OWN_PRUNER else build_pruner(pruner, config.dim, config.depth, num_classes)
+        )
 
     def forward(self, image: Tensor, relevant: Tensor, stages: tuple[PruneStage, ...] = ()) -> Segmentation:
         """Masks of images (B, 3, S, S) for task sets (B, C) bool; otherwise as `Segmenter.forward`."""
-        return self.network(image, self.guidance(relevant), stages)
+        return self.network(image, self.guidance(relevant), stages, self.pruner)
+
+    def check_stages(self, stages: Sequence[PruneStage]) -> None:
+        """Raises InputError for stages that its way of pruning cannot have."""
+        depth = self.network.config.depth
+        if self.pruner is None:
+            check_stages(stages, depth)
+        else:
+            self.pruner.check(stages, depth)
 
 
 def stages_of(pairs: tuple[tuple[int, float], ...]) -> tuple[PruneStage, ...]:

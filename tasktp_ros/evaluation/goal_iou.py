@@ -11,11 +11,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasktp_ros.datasets.coco import CocoDataset
+from tasktp_ros.datasets.room_sentences import RoomSentences
 from tasktp_ros.evaluation.detect_set import evenly
 from tasktp_ros.runtime.task_segmenter import TaskSegmenter
 
@@ -26,12 +28,12 @@ class ImageGoals:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        goals: sets of category names.
+        goals: sets of category names, or sentences.
         masks: (G, H, W) bool, what serves each goal.
     """
 
     image: NDArray[np.uint8]
-    goals: tuple[tuple[str, ...], ...]
+    goals: tuple[tuple[str, ...] | str, ...]
     masks: NDArray[np.bool_]
 
 
@@ -58,6 +60,23 @@ def category_goals(dataset: CocoDataset, images: int) -> CategoryGoals:
     return CategoryGoals(dataset, images)
 
 
+class SentenceGoals:
+    """The same images, each with every sentence of a kind that something on it serves; images without one have no goals."""
+
+    def __init__(self, dataset: CocoDataset, images: int, kind: str) -> None:
+        self.dataset, self.indices = dataset, evenly(len(dataset), images)
+        self.samples = RoomSentences(dataset, kind, self.indices.tolist())
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[ImageGoals]:
+        for _, entries in groupby(range(len(self.samples)), lambda entry: self.samples.entries[entry][0]):
+            found = [self.samples[entry] for entry in entries]
+            masks = np.stack([sample.mask for sample in found])
+            yield ImageGoals(found[0].image, tuple(sample.sentence for sample in found), masks)
+
+
 def iou(found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:
     """Intersection over union of two masks (H, W); 1 where both are empty."""
     union = int((found | wanted).sum())
@@ -69,7 +88,7 @@ def all_ious(segmenter: TaskSegmenter, images: Iterable[ImageGoals]) -> list[flo
     scores = []
     for each in images:
         for goal, mask in zip(each.goals, each.masks, strict=True):
-            segmenter.set_goal(list(goal))
+            segmenter.set_goal(goal)
             scores.append(iou(segmenter.segment(each.image).mask, mask))
     return scores
 

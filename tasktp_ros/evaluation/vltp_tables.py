@@ -7,25 +7,13 @@
 # an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
 # specific language governing permissions and limitations under the License.
 
-"""VLTP's tables 3 to 7 on our data: what each row prunes, the paper's numbers for it, and ours beside them.
+"""VLTP's tables 3 to 8 on our data: what each row prunes, and the paper's numbers for it; `vltp_measure` has ours.
 
 Positions are the paper's, of a network of 32 blocks, and are scaled to the depth of the model at hand. GFLOPs count a
 multiply-add once, as the paper does: SAM ViT-H's encoder then has its 2976.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
-
-from tasktp_ros.errors import InputError
-from tasktp_ros.evaluation.goal_iou import ImageGoals, iou, percent
-from tasktp_ros.evaluation.operations import operation_counter
-from tasktp_ros.runtime.task_segmenter import TaskSegmenter
-from tasktp_ros.vision.pruned_encoding import PruneStage, Scorer, encode
 
 PAPER_DEPTH = 32
 
@@ -36,11 +24,11 @@ class Row:
 
     Attributes:
         label: as the paper words it.
-        model: which model it is of: "dense" (not trained for pruning), "prune" (prune decoder trained alone), "half" (both
-            decoders at half of the tokens) or "tuned" (and then at fewer).
+        model: which model it is of, a key of `MODELS`.
         places, rates: the paper's stages.
-        gflops, miou: the paper's, on RIO common.
-        random: tokens are kept at random.
+        gflops, miou: the paper's, on RIO common; None where it has none.
+        pruner: another way to prune than VLTP's, by its name.
+        budget: label of the table's row that has as many GFLOPs as this one gets; "" = stages are those of `places`.
     """
 
     label: str
@@ -48,12 +36,23 @@ class Row:
     places: tuple[int, ...]
     rates: tuple[float, ...]
     gflops: float | None
-    miou: float
-    random: bool = False
+    miou: float | None
+    pruner: str = ""
+    budget: str = ""
 
 
 def _two(rate: float) -> tuple[tuple[int, ...], tuple[float, ...]]:
     return (16, 24), (rate, rate)
+
+
+def _peers(budget: str) -> tuple[Row, ...]:
+    """Table 7's baselines at the GFLOPs of a row of VLTP's; the paper has each at one number of GFLOPs only, which is given."""
+    return (
+        Row("random", "half", (), (), 2297, 38.2, "random", budget),
+        Row("CTS", "cts", (), (), 2232, 35.7, "cts", budget),
+        Row("DToP", "dtop", (), (), 1892, 36.3, "dtop", budget),
+        Row("SViT", "svit", (), (), 1935, 33.5, "svit", budget),
+    )
 
 
 BASELINE = Row("no pruning", "dense", (), (), 2976, 60.4)
@@ -95,66 +94,29 @@ TABLES: dict[int, tuple[Row, ...]] = {
     ),
     7: (
         BASELINE,
-        Row("random 50 %", "half", (16,), (0.5,), 2297, 38.2, random=True),
-        Row("VLTP", "tuned", *_two(0.8), 1782, 59.4),
+        Row("VLTP 50 %", "half", *_two(0.5), 2227, 60.1),
+        *_peers("VLTP 50 %"),
+        Row("VLTP 80 %", "tuned", *_two(0.8), 1782, 59.4),
+        *_peers("VLTP 80 %"),
+    ),
+    8: (
+        BASELINE,
+        Row("VLTP 50 %", "half", *_two(0.5), 2227, 60.1),
+        Row("VLTP 80 %", "tuned", *_two(0.8), 1782, 59.4),
     ),
 }
-MODELS = ("dense", "prune", "half", "tuned")
-
-
-def scaled_stages(row: Row, depth: int) -> tuple[PruneStage, ...]:
-    """A row's stages in a network of `depth` blocks; raises InputError where two of them would meet."""
-    places = [round(place * depth / PAPER_DEPTH) for place in row.places]
-    if sorted(set(places)) != places or not all(1 <= place < depth for place in places):
-        raise InputError(f"a network of {depth} blocks has no places for stages at {row.places} of {PAPER_DEPTH}")
-    return tuple(PruneStage(place, rate) for place, rate in zip(places, row.rates, strict=True))
-
-
-def measure(row: Row, segmenter: TaskSegmenter, images: Sequence[ImageGoals] | Any, seed: int = 0) -> dict[str, Any]:
-    """mIoU over all pairs of image and goal, and the encoder's GFLOPs with its prune decoders, of one row.
-
-    Args:
-        images: read once per call; see `goal_iou`.
-        seed: of random pruning, from which each image's tokens follow.
-    """
-    network = segmenter.segmenter.network
-    stages = scaled_stages(row, network.config.depth)
-    segmenter.stages, segmenter.scorer = stages, None
-    scores: list[float] = []
-    for number, each in enumerate(images):
-        if row.random:
-            segmenter.scorer = random_scorer(seed * 1_000_003 + number)
-        for goal, mask in zip(each.goals, each.masks, strict=True):
-            segmenter.set_goal(list(goal))
-            scores.append(iou(segmenter.segment(each.image).mask, mask))
-    segmenter.scorer = None
-    return {
-        "label": row.label,
-        "stages": [[stage.after, stage.rate] for stage in stages],
-        "gflops": encoder_gflops(segmenter, stages, row.random),
-        "mIoU": percent(scores),
-        "pairs": len(scores),
-        "paper": {"gflops": row.gflops, "mIoU": row.miou},
-    }
-
-
-def random_scorer(seed: int) -> Scorer:
-    """Scores that know nothing: the same for an image and a seed."""
-
-    def score(tokens: Tensor) -> Tensor:
-        drawn = np.random.default_rng(seed).random((len(tokens), tokens.shape[1] * tokens.shape[2]))
-        return torch.from_numpy(drawn).to(tokens.device, torch.float32)
-
-    return score
-
-
-def encoder_gflops(segmenter: TaskSegmenter, stages: tuple[PruneStage, ...], random: bool = False) -> float:
-    """Billions of multiply-adds of the encoder and the prune decoders on one image; of random tokens at the same counts."""
-    network = segmenter.segmenter.network
-    side = network.config.image_size
-    image = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(segmenter.device)
-    scorer = random_scorer(0) if random else network.scorer(torch.zeros(1, 256, device=segmenter.device))
-    network.requires_grad_(False)  # torch's counter looks for gradients where there are none
-    with torch.no_grad(), operation_counter() as counter:
-        encode(network.image_encoder, image, stages, scorer)
-    return counter.get_total_flops() / 2e9
+PAPER_8 = {
+    BASELINE.label: {"common": 60.4, "uncommon": 37.2},
+    "VLTP 50 %": {"common": 60.1, "uncommon": 37.5},
+    "VLTP 80 %": {"common": 59.4, "uncommon": 37.6},
+}
+"""Table 8's mIoU of SAM ViT-H on RIO's two test sets, by the labels of its rows here."""
+MODELS = {
+    "dense": "a segmenter that was not trained for pruning (rooms-vltp-nano-dense)",
+    "prune": "one whose prune decoder alone was trained (rooms-vltp-nano --freeze detector)",
+    "half": "one with both decoders trained at half of the tokens",
+    "tuned": "one that was then trained at fewer (rooms-vltp-nano)",
+    "cts": "one trained with CTS instead (rooms-vltp-nano-cts)",
+    "dtop": "one trained with DToP instead (rooms-vltp-nano-dtop)",
+    "svit": "one trained with SViT instead (rooms-vltp-nano-svit)",
+}

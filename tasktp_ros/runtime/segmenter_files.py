@@ -20,8 +20,7 @@ from safetensors.torch import save_file
 
 from tasktp_ros.errors import InputError, ModelError
 from tasktp_ros.files import readable, replacing
-from tasktp_ros.segmenters import GoalSegmenter, stages_of
-from tasktp_ros.vision.pruned_encoding import check_stages
+from tasktp_ros.segmenters import OWN_PRUNER, GoalSegmenter, stages_of
 
 FORMAT = "tasktp_ros segmenter 1"
 
@@ -36,6 +35,7 @@ class SegmenterCard:
         vocabulary: category names in the order of the table's rows.
         stages: pairs (blocks before it, rate) at which it prunes unless asked otherwise.
         measured: scores as measured, with what they were measured on.
+        pruner: of `GoalSegmenter`.
     """
 
     name: str
@@ -43,6 +43,7 @@ class SegmenterCard:
     vocabulary: tuple[str, ...]
     stages: tuple[tuple[int, float], ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
+    pruner: str = OWN_PRUNER
 
 
 def save_segmenter(
@@ -71,8 +72,8 @@ def load_segmenter(path: str | Path) -> tuple[GoalSegmenter, SegmenterCard]:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"model file {readable(path)} is not a whole safetensors file: {error}") from error
     try:
-        segmenter = GoalSegmenter(card.size, len(card.vocabulary))
-        check_stages(stages_of(card.stages), segmenter.network.config.depth)
+        segmenter = GoalSegmenter(card.size, len(card.vocabulary), card.pruner)
+        segmenter.check_stages(stages_of(card.stages))
     except InputError as error:
         raise ModelError(f"model file {readable(path)} cannot be built: {error}") from error
     if broken := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:

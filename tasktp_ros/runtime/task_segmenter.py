@@ -25,7 +25,8 @@ from tasktp_ros.guidance.table import TableGuidance
 from tasktp_ros.runtime.segmenter_files import SegmenterCard, load_segmenter
 from tasktp_ros.segmenters import GoalSegmenter, stages_of
 from tasktp_ros.vision.image import ImageFrame, InputSize, to_input
-from tasktp_ros.vision.pruned_encoding import PruneStage, Scorer, check_stages
+from tasktp_ros.vision.pruned_encoding import PruneStage, check_stages
+from tasktp_ros.vision.segment_pruners import SegmentPruner
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class TaskSegmenter:
         device: "cpu" or "cuda".
 
     Attributes:
-        scorer: what scores tokens; None = the prune decoder.
+        pruner: another way to prune than the prune decoder; None = the prune decoder.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class TaskSegmenter:
         self.device = torch.device(device)
         self._table = TableGuidance(self.segmenter.guidance, card.vocabulary, lambda sentence: None)
         self._stages = stages_of(card.stages)
-        self.scorer: Scorer | None = None
+        self.pruner: SegmentPruner | None = self.segmenter.pruner
         self._goal: PreparedGoal | None = None
 
     @classmethod
@@ -96,7 +97,10 @@ class TaskSegmenter:
 
     @stages.setter
     def stages(self, stages: Sequence[PruneStage]) -> None:
-        check_stages(stages, self.segmenter.network.config.depth)
+        if self.pruner is None:
+            check_stages(stages, self.segmenter.network.config.depth)
+        else:
+            self.pruner.check(stages, self.segmenter.network.config.depth)
         self._stages = tuple(stages)
 
     def set_goal(self, goal: str | Sequence[str] | Tensor) -> None:
@@ -124,6 +128,16 @@ class TaskSegmenter:
         except InputError as error:
             raise TaskError(str(error)) from error
 
+    def vector_of(self, goal: str | Sequence[str] | Tensor, image: NDArray[np.uint8]) -> Tensor:
+        """The vector (256,) of a goal on an image; raises as :meth:`prepare`."""
+        return self._vector(self.prepare(goal), image)
+
+    def _vector(self, goal: PreparedGoal, image: NDArray[np.uint8]) -> Tensor:
+        if goal.vector is not None:
+            return goal.vector
+        assert self.guidance is not None, "only guidance that looks at images leaves a goal without its vector"
+        return self.guidance.vector(goal.sentence, image)
+
     def understand(self, resolve: Callable[[str], Sequence[str] | None]) -> None:
         """Take sentences by its own table, for the categories that `resolve` finds in them (see `TableGuidance`)."""
         self.guidance = TableGuidance(self.segmenter.guidance, self.card.vocabulary, resolve)
@@ -150,14 +164,11 @@ class TaskSegmenter:
         goal = goal or self._goal
         if goal is None:
             raise InputError("a segmenter needs a goal first: set_goal")
-        vector, stages = goal.vector, self._stages
-        if vector is None:
-            assert self.guidance is not None, "only guidance that looks at images leaves a goal without its vector"
-            vector = self.guidance.vector(goal.sentence, image)
+        vector, stages = self._vector(goal, image), self._stages
         frame = self.frame(image.shape[0], image.shape[1])
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
         network = self.segmenter.network
-        found = network(to_input(pixels, frame, torch.float32), vector.to(self.device), stages, self.scorer)
+        found = network(to_input(pixels, frame, torch.float32), vector.to(self.device), stages, self.pruner)
         mask = network.masks_at(found.logits, frame.content, frame.source)[0] > 0
         grid = network.image_encoder.grid
         tokens = [keep.view(grid, grid) for keep in (each[0] for each in found.encoding.keep)]
@@ -170,6 +181,18 @@ class TaskSegmenter:
             grid * grid,
             1000 * (time.perf_counter() - begun),
         )
+
+    @torch.inference_mode()
+    def segment_goals(self, image: NDArray[np.uint8], vectors: Tensor) -> NDArray[np.bool_]:
+        """The masks (G, H, W) of several goals, by their vectors (G, 256), on one image (H, W, 3) uint8 RGB.
+
+        As :meth:`segment` for each, to rounding, but what does not depend on the goal runs once.
+        """
+        frame = self.frame(image.shape[0], image.shape[1])
+        pixels = to_input(torch.from_numpy(np.ascontiguousarray(image)).to(self.device), frame, torch.float32)
+        network = self.segmenter.network
+        found = network(pixels, vectors.to(self.device), self._stages, self.pruner)
+        return (network.masks_at(found.logits, frame.content, frame.source) > 0).cpu().numpy()
 
     def frame(self, height: int, width: int) -> ImageFrame:
         """Where an image of `height` x `width` px lies in the square input: scaled to fit, at the top left."""

@@ -19,6 +19,7 @@ from tasktp_ros.errors import InputError
 from tasktp_ros.reduction import build_reducer
 from tasktp_ros.training.detection_losses import SampleCounts
 from tasktp_ros.training.gate_losses import GATE_RECIPES, GateRecipe
+from tasktp_ros.vision.segment_pruners import build_pruner
 from tasktp_ros.vision.segmenter import SEGMENTERS
 from tasktp_ros.vision.sizes import GLOBAL
 
@@ -33,7 +34,7 @@ class Stage:
 
     Attributes:
         name: for logs.
-        objective: "labels", "detection" or "gates" (see `objectives`); of a segmenter "cells", "masks" or "prune".
+        objective: "labels", "detection" or "gates" (see `objectives`); of a segmenter "cells", "masks", "prune" or "peer".
         steps: optimiser steps; 0 = from `epochs`.
         epochs: passes over the data set, where `steps` is 0.
         batch: images per optimiser step, over all processes and accumulated batches.
@@ -82,7 +83,7 @@ class Recipe:
         gates: how gates are trained.
         average: decay of the moving average of the weights, which is what is saved as the model.
         pretrained: timm model whose transformer weights are the start; "" = none.
-        options: of the method, by name.
+        options: of the method, by name; of a segmenter `pruner`, whose way to prune it learns in place of VLTP's.
         frozen: parts of the network, by the beginning of their weights' names, that stay as the training found them.
     """
 
@@ -171,7 +172,21 @@ def _rooms_vltp(name: str, size: str, places: tuple[int, ...]) -> tuple[Recipe, 
     return (
         Recipe(f"{name}-dense", size, "vltp", "rooms", (cells, masks)),
         Recipe(name, size, "vltp", "rooms", (half, fifth)),
+        *(_segment_peer(name, size, peer, half) for peer in PEER_STRENGTHS),
     )
+
+
+PEER_STRENGTHS = {"cts": 0.31, "dtop": 0.31, "svit": 0.16}
+"""How hard table 7's baselines prune while they train: about as many operations on sam_nano as VLTP at half of the tokens."""
+
+
+def _segment_peer(name: str, size: str, peer: str, half: Stage) -> Recipe:
+    """A baseline of table 7 around the same frozen encoder, as long as VLTP's first stage."""
+    config = SEGMENTERS[size]()
+    pruner = build_pruner(peer, config.dim, config.depth, 1)
+    prune = tuple((stage.after, stage.rate) for stage in pruner.stages_for(config.depth, PEER_STRENGTHS[peer]))
+    stage = replace(half, name=peer, objective="peer", prune=prune)
+    return Recipe(f"{name}-{peer}", size, "vltp", "rooms", (stage,), options={"pruner": peer})
 
 
 def _coco(letter: str, size: str, tuning_epochs: int, drop_path: float) -> tuple[Recipe, ...]:

@@ -19,6 +19,7 @@ from tasktp_ros.segmenters import GoalSegmenter, stages_of
 from tasktp_ros.training.batch import Batch, Truth
 from tasktp_ros.training.gate_losses import even_cross_entropy
 from tasktp_ros.training.labels import pixel_labels
+from tasktp_ros.training.pruner_lessons import lesson_of
 from tasktp_ros.training.recipes import Stage
 from tasktp_ros.training.task_sampling import draw_tasks
 from tasktp_ros.training.vltp_losses import goal_masks, overlap_loss, patch_target, prune_map_loss
@@ -117,6 +118,25 @@ class PruneObjective(SegmentObjective):
         }
 
 
+class PeerObjective(SegmentObjective):
+    """Another way to prune around a frozen encoder: masks as it will leave them, and what its own head learns.
+
+    The masks' loss reaches the head where the method has it so (SViT's gates).
+    """
+
+    trained_parts = ("pruner", "network.mask_decoder")
+
+    def forward(self, batch: Batch) -> Losses:
+        """Losses of one batch."""
+        network, pruner = self.segmenter.network, self.segmenter.pruner
+        assert pruner is not None, "trained without a pruner to train"
+        tasks, masks = self.draw(batch.truths)
+        stages = stages_of(self.stage.prune)
+        features, losses = lesson_of(pruner, network.image_encoder, batch, stages, self.num_classes)
+        logits, _ = network.decode(features, self.segmenter.guidance(tasks))
+        return {"loss_mask": overlap_loss(enlarged(logits, masks), masks)} | losses
+
+
 def enlarged(logits: Tensor, masks: Tensor) -> Tensor:
     """Mask logits (B, h, w) at the size of masks (B, H, W), as they will be used."""
     size = (masks.shape[1], masks.shape[2])
@@ -127,4 +147,5 @@ OBJECTIVES: dict[str, type[SegmentObjective]] = {
     "cells": TokenLabelObjective,
     "masks": MaskObjective,
     "prune": PruneObjective,
+    "peer": PeerObjective,
 }

@@ -22,13 +22,12 @@ from tasktp_ros.errors import DataError, ModelError
 from tasktp_ros.evaluation.goal_iou import category_goals, mean_iou
 from tasktp_ros.runtime.segmenter_files import SegmenterCard, load_segmenter, save_segmenter
 from tasktp_ros.runtime.task_segmenter import TaskSegmenter
-from tasktp_ros.segmenters import GoalSegmenter, stages_of
+from tasktp_ros.segmenters import OWN_PRUNER, GoalSegmenter, stages_of
 from tasktp_ros.tasks.vocabulary import VOCABULARIES
 from tasktp_ros.training.recipes import Recipe, Stage
 from tasktp_ros.training.segment_objectives import OBJECTIVES
 from tasktp_ros.training.trainer import Run, Trainer
 from tasktp_ros.vision.detector import Detector
-from tasktp_ros.vision.pruned_encoding import check_stages
 
 
 class SegmentTrainer(Trainer):
@@ -37,7 +36,7 @@ class SegmentTrainer(Trainer):
     def _objective(self, stage: Stage) -> Any:
         """The stage's losses around the segmenter, with gradients only where the stage trains."""
         segmenter = cast(GoalSegmenter, cast(nn.Module, self.detector))
-        check_stages(stages_of(stage.prune), segmenter.network.config.depth)
+        segmenter.check_stages(stages_of(stage.prune))
         objective = OBJECTIVES[stage.objective](segmenter, len(self.dataset.vocabulary), stage)
         parts = ("network.prune_head",) if stage.freeze else objective.trained_parts
         if not set(parts) & set(objective.trained_parts):
@@ -49,7 +48,9 @@ class SegmentTrainer(Trainer):
     def save_weights(self, path: Path, model: Detector, trained_with: dict[str, Any]) -> None:
         """Write the segmenter's file."""
         recipe, measured = self.recipe, {"trained_with": trained_with}
-        card = SegmenterCard(recipe.name, recipe.size, self.dataset.vocabulary, recipe.stages[-1].prune, measured)
+        card = SegmenterCard(
+            recipe.name, recipe.size, self.dataset.vocabulary, recipe.stages[-1].prune, measured, _pruner_of(recipe)
+        )
         save_segmenter(path, cast(GoalSegmenter, cast(nn.Module, model)), card)
 
 
@@ -69,11 +70,17 @@ def train_segmenter(
     if fabric.device.type == "cpu":
         torch.set_num_threads(1)  # processes share the cores
     torch.manual_seed(run.seed)
-    segmenter = GoalSegmenter(recipe.size, len(vocabulary))
+    segmenter = GoalSegmenter(recipe.size, len(vocabulary), _pruner_of(recipe))
     if start not in ("", "none") and not run.resume:
-        segmenter.load_state_dict(_start(start, recipe, vocabulary).state_dict())
+        begun = _start(start, recipe, vocabulary)
+        segmenter.network.load_state_dict(begun.network.state_dict())
+        segmenter.guidance.load_state_dict(begun.guidance.state_dict())
     network = cast(Detector, cast(nn.Module, segmenter))
     return SegmentTrainer(fabric, recipe, run, network, dataset, cast(Any, checker)).train()
+
+
+def _pruner_of(recipe: Recipe) -> str:
+    return str(recipe.options.get("pruner", OWN_PRUNER))
 
 
 def _start(start: str, recipe: Recipe, vocabulary: tuple[str, ...]) -> GoalSegmenter:
@@ -95,7 +102,7 @@ def _checker(
 
     def check(segmenter: GoalSegmenter) -> dict[str, float]:
         training = segmenter.training
-        card = SegmenterCard(recipe.name, recipe.size, vocabulary, recipe.stages[-1].prune)
+        card = SegmenterCard(recipe.name, recipe.size, vocabulary, recipe.stages[-1].prune, pruner=_pruner_of(recipe))
         judged = TaskSegmenter(segmenter, card, device=str(next(segmenter.parameters()).device))
         goals = category_goals(dataset, images)
         found = {"val_mIoU": mean_iou(judged, goals)}

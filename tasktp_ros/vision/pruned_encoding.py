@@ -79,10 +79,13 @@ def encode(
     stages: Sequence[PruneStage],
     scorer: Scorer,
     masked: bool = False,
+    goals: int = 1,
 ) -> Encoding:
     """Features of images (B, 3, S, S).
 
     Args:
+        goals: of one image, for each of which the scorer gives scores: the first block that they change is the first to run for
+            each of them. The result has a row per goal where there are stages, else one.
         masked: run all tokens and hide the pruned ones: the slow twin of gathering.
 
     Raises:
@@ -97,6 +100,8 @@ def encode(
     with marked("blocks"):
         for block in blocks[: bounds[0]]:
             tokens = block(tokens)
+    if stages and goals > 1:
+        tokens = tokens.expand(goals, -1, -1, -1)
     for stage, end in zip(stages, bounds[1:], strict=True):
         with marked("gates"):
             scores = scorer(tokens)

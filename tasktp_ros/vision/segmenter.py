@@ -21,6 +21,7 @@ from tasktp_ros.vision.prune_decoder import PruneDecoder, SlimPruneDecoder
 from tasktp_ros.vision.pruned_encoding import Encoding, PruneStage, Scorer, encode
 from tasktp_ros.vision.sam_decoder import MaskDecoder, PromptEncoder
 from tasktp_ros.vision.sam_encoder import CHANNELS, PATCH, ImageEncoder
+from tasktp_ros.vision.segment_pruners import SegmentPruner
 from tasktp_ros.vision.vit import initialise_transformer
 
 
@@ -100,7 +101,7 @@ class Segmentation:
     Attributes:
         logits: (B, S/4, S/4) mask logits over its square input.
         quality: (B,) the IoU that the decoder expects.
-        encoding: features, and what was kept and why.
+        encoding: features, and what was kept and why; of one image where all goals share it.
     """
 
     logits: Tensor
@@ -127,22 +128,34 @@ class Segmenter(nn.Module):
         self.register_load_state_dict_pre_hook(_keep_prune_head)
 
     def forward(
-        self, image: Tensor, guidance: Tensor, stages: tuple[PruneStage, ...] = (), scorer: Scorer | None = None
+        self,
+        image: Tensor,
+        guidance: Tensor,
+        stages: tuple[PruneStage, ...] = (),
+        pruner: SegmentPruner | None = None,
     ) -> Segmentation:
-        """Equation (3): the mask of each image's goal.
+        """Equation (3): the mask of each image's goal, or of several goals of one image.
+
+        What does not depend on the goal runs once for one image: all blocks before the first stage.
 
         Args:
-            image: (B, 3, S, S).
+            image: (B, 3, S, S); of several goals for one image (1, 3, S, S).
             guidance: (B, 256) a vector per image, or (256,) one for all.
             stages: where tokens are scored and how many are pruned; none = SAM as published.
-            scorer: what scores tokens; None = the prune decoder.
+            pruner: another way to prune, which knows no goals; None = the prune decoder.
 
         Raises:
             InputError: another shape, guidance that is not finite, or a stage the encoder does not have.
         """
-        guidance = check_guidance(guidance, len(image))
-        encoding = encode(self.image_encoder, image, stages, scorer or self.scorer(guidance))
-        logits, quality = self.decode(encoding.features, guidance)
+        goals = len(guidance) if guidance.ndim == 2 and len(image) == 1 else 1
+        guidance = check_guidance(guidance, len(image) * goals)
+        encoding = (
+            encode(self.image_encoder, image, stages, self.scorer(guidance), goals=goals)
+            if pruner is None
+            else pruner.encode(self.image_encoder, image, stages)
+        )
+        features = encoding.features.expand(goals, -1, -1, -1) if len(encoding.features) < goals else encoding.features
+        logits, quality = self.decode(features, guidance)
         return Segmentation(logits, quality, encoding)
 
     def scorer(self, guidance: Tensor) -> Scorer:

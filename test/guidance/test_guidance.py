@@ -21,6 +21,7 @@ from tasktp_ros.errors import InputError, TaskError
 from tasktp_ros.guidance import CachedGuidance, CategoryTable, MllmGuidance, SentenceGuidance, TableGuidance
 from tasktp_ros.guidance.cached import write_embedding
 from tasktp_ros.guidance.mllm import before_seg
+from tasktp_ros.guidance.named import open_named
 from tasktp_ros.guidance.projection import read_projection
 from tasktp_ros.guidance.sentence import mean_of_words
 from tasktp_ros.tasks.rules import GoalRules
@@ -158,3 +159,19 @@ def test_without_transformers_the_doors_say_so(monkeypatch, tmp_path):
     for door in (SentenceGuidance.open, MllmGuidance.open):
         with pytest.raises(InputError, match="pip install transformers"):
             door(tmp_path)
+
+
+def test_a_source_is_named_by_a_text(tmp_path):
+    assert open_named("table") is None
+    write_embedding(tmp_path, "7", torch.ones(256))
+    with pytest.raises(InputError):
+        open_named(f"cached:{tmp_path}").vector("Wash the cups")
+    (tmp_path / "tasks.json").write_text('{"wash the cups": 7}')
+    assert open_named(f"cached:{tmp_path}").vector("Wash the  cups").sum() == 256
+    for text in ("", "cached", "cached:", "gpt:folder", f"table:{tmp_path}"):
+        with pytest.raises(InputError, match="guidance must be table, or cached:FOLDER"):
+            open_named(text)
+    for broken in ("[1]", '{"wash": null}', '{"wash": 7'):
+        (tmp_path / "tasks.json").write_text(broken)
+        with pytest.raises(InputError, match=r"tasks of cached guidance .*(must be an object|cannot be read)"):
+            open_named(f"cached:{tmp_path}")

@@ -162,6 +162,23 @@ def test_a_replay_sends_on_the_camera_of_the_parameter_file(launch: Callable[...
     assert "on /front/image in lock step" in process.log and "4 results, 0 without" in process.log
 
 
+def test_a_plan_is_played_step_after_step(launch: Callable[..., NodeProcess], tmp_path: Path) -> None:
+    plans = tmp_path / "plans.yaml"
+    plans.write_text(
+        "plans: {p: [{name: one, categories: [cup], ends: [time 0.1]}, {name: two, categories: all, ends: [call]}]}"
+    )
+    process = launch(
+        "plan.launch.py",
+        f"source:={pictures(tmp_path / 'frames', 12)}",
+        f"plans_file:={plans}",
+        "plan:=p",
+        "model:=nano-untrained",
+    )
+    assert process.process.wait(90) == 0, process.log
+    assert "plan 'p': step 'one' ends (0.1 s are over), 'two' begins" in process.log
+    assert "12 results, 0 without" in process.log and "Traceback" not in process.log
+
+
 def test_a_replay_whose_source_cannot_be_played_fails(launch: Callable[..., NodeProcess], tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -211,6 +228,7 @@ def test_the_launch_files_are_installed() -> None:
     for name in (
         "launch/perception.launch.py",
         "launch/replay.launch.py",
+        "launch/plan.launch.py",
         "launch/scannet_search.launch.py",
         "config/perception.yaml",
         "rviz/perception.rviz",

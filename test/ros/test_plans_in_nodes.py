@@ -112,6 +112,41 @@ def test_what_is_known_counts_at_once_and_what_comes_later_is_a_new_revision(
     assert not any("unknown" in message.task_id for message in task.heard()) and "Traceback" not in process.log
 
 
+def test_a_language_model_plans_what_the_rules_do_not_understand(robot: Robot, manage: Any, task: Listener) -> None:
+    """What is known of it counts meanwhile; where the model fails, that stays."""
+
+    def answer(request: dict[str, Any]) -> bytes:
+        time.sleep(0.5)
+        if "badly" in request["messages"][-1]["content"]:
+            return chat("prose")
+        steps = [
+            {"name": "put it out", "categories": ["bottle"], "ends": []},
+            {"name": "rest", "categories": ["couch"]},
+        ]
+        return chat({"steps": steps})
+
+    with server(answer) as (url, requests):
+        process = manage(llm_url=url, llm_seconds=5.0)
+        goal(robot, id="fire", text="get a cup and extinguish the fire, then frobnicate the gizmo")
+        looks_for(task, "cup")
+        planned = looks_for(task, "bottle")
+        assert planned.task_id == "fire/1 put it out" and len(requests) == 1
+        see(robot, "bottle")
+        looks_for(task, "couch")
+        goal(robot, id="fire", action=TaskGoal.CANCEL)
+        goal(robot, id="bad", text="get a vase, then frobnicate it badly")
+        looks_for(task, "vase")
+        process.says("no plan by a language model: the language model did not answer JSON")
+        goal(robot, id="bad", action=TaskGoal.CANCEL)
+        goal(robot, id="gone", text="get a cup, then fetch the bowl and the gizmo")
+        assert looks_for(task, "cup").task_id.startswith("gone/")
+        eventually(lambda: "gizmo" in requests[-1]["messages"][-1]["content"], "the model is asked for a plan")
+        send(robot, TaskPlan, "task_plan", TaskPlan(id="gone", action=TaskPlan.CANCEL))
+        time.sleep(1.0)
+        assert not any(message.task_id == "gone/1 put it out" for message in task.heard())
+    assert "Traceback" not in process.log
+
+
 def test_a_plan_goes_on_by_what_happens_and_tells_its_history(
     robot: Robot, manage: Any, task: Listener, tmp_path: Path, diagnostics: DiagnosticsListener
 ) -> None:

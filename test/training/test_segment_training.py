@@ -25,10 +25,12 @@ from tasktp_ros.evaluation.goal_iou import category_goals, iou, mean_iou
 from tasktp_ros.runtime.segmenter_files import SegmenterCard, load_segmenter, save_segmenter
 from tasktp_ros.runtime.task_segmenter import TaskSegmenter
 from tasktp_ros.segmenters import GoalSegmenter, stages_of
+from tasktp_ros.tasks.vocabulary import ROOMS
 from tasktp_ros.training.batch import Batch, Truth
+from tasktp_ros.training.pruner_lessons import shows_one_thing
 from tasktp_ros.training.recipes import RECIPES
 from tasktp_ros.training.run import train
-from tasktp_ros.training.segment_objectives import PruneObjective
+from tasktp_ros.training.segment_objectives import PeerObjective, PruneObjective
 from tasktp_ros.training.trainer import Run
 from tasktp_ros.training.vltp_losses import (
     dice_loss,
@@ -137,6 +139,54 @@ def test_stages_train_what_they_say_and_nothing_else(tmp_path, tiny_set):
     assert changed(dense, one) == {"network.prune_head"}
     card = load_segmenter(tmp_path / "both/rooms-vltp-nano.safetensors")[1]
     assert card.stages == ((4, 0.8), (6, 0.8)) and card.measured["trained_with"]["images"] == 12
+
+
+@pytest.mark.parametrize("peer", ["cts", "dtop", "svit"])
+def test_baselines_train_their_head_and_the_mask_decoder_around_the_same_encoder(tmp_path, tiny_set, peer: str):
+    start = tmp_path / "start.safetensors"
+    torch.manual_seed(0)
+    save_segmenter(start, GoalSegmenter("sam_nano", 20), SegmenterCard("start", "sam_nano", ROOMS))
+    before = load_segmenter(start)[0].state_dict()
+    after = trained(recipe(f"rooms-vltp-nano-{peer}"), tmp_path / peer, tiny_set, str(start))
+    changed = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"mask_decoder"} and any(name.startswith("pruner.") for name in after)
+    segmenter, card = load_segmenter(tmp_path / peer / f"rooms-vltp-nano-{peer}.safetensors")
+    assert card.pruner == peer and TaskSegmenter(segmenter, card).pruner is segmenter.pruner
+    wrong = {"cts": ((1, 0.2),), "dtop": ((4, 0.5), (6, 0.4)), "svit": ((1, 0.2),)}[peer]
+    save_segmenter(start, segmenter, replace(card, stages=wrong))
+    with pytest.raises(ModelError, match=r"cannot be built: (CTS|DToP|SViT) "):
+        load_segmenter(start)
+
+
+@pytest.mark.parametrize("peer", ["cts", "dtop", "svit"])
+def test_a_baselines_head_learns_what_its_paper_teaches(peer: str):
+    torch.manual_seed(0)
+    segmenter = GoalSegmenter("sam_nano", 3, peer)
+    segmenter.network.requires_grad_(False)
+    stage = RECIPES[f"rooms-vltp-nano-{peer}"].stages[0]
+    objective = PeerObjective(segmenter, 3, stage)
+    masks = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
+    masks[0, 4:30, 4:60] = True
+    truth = Truth(torch.tensor([[4.0, 4, 60, 30]]), torch.tensor([1]), masks, torch.zeros(1, dtype=torch.bool))
+    assert shows_one_thing(truth).tolist() == [False, False, True, True]
+    batch = Batch(torch.randint(0, 255, (2, SIDE, SIDE, 3), dtype=torch.uint8), [truth, truth])
+    name = {"cts": "loss_policy", "dtop": "loss_heads", "svit": "loss_share"}[peer]
+    optimiser = torch.optim.Adam(segmenter.pruner.parameters(), lr=1e-2)
+
+    def lesson() -> float:
+        torch.manual_seed(1)
+        return float(objective(batch)[name].detach())
+
+    first = lesson()
+    for _ in range(20):
+        optimiser.zero_grad()
+        objective(batch)[name].backward()
+        optimiser.step()
+    assert lesson() < 0.7 * first
+    if peer == "svit":
+        optimiser.zero_grad()
+        objective(batch)["loss_mask"].backward()
+        assert all(p.grad is not None for p in segmenter.pruner.parameters()), "gates learn from the masks, too"
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path, tiny_set):

@@ -32,16 +32,24 @@ def load_detector(settings: Settings) -> Any:
 
 
 def load_segmenter(settings: Settings) -> Any:
-    """The segmenter that the parameters name, with the words of the package's task rules; raises ModelError."""
+    """The segmenter that the parameters name, with its guidance: by default its table behind the package's task rules.
+
+    Raises:
+        ModelError: no segmenter, or one that cannot be loaded.
+        InputError: guidance that cannot be opened.
+    """
     if not settings.segmenter:
         raise ModelError("mode segment needs the parameter segmenter: the path of a segmenter's file")
+    from tasktp_ros.guidance.named import open_named
     from tasktp_ros.nodes.perception.segmentation import GoalSegmentation
     from tasktp_ros.runtime.task_segmenter import TaskSegmenter
     from tasktp_ros.tasks.words.build import shipped_rules
 
     segmenter = TaskSegmenter.load(settings.segmenter, device=settings.device)
-    rules = shipped_rules(segmenter.card.vocabulary)
-    segmenter.understand(lambda sentence: rules.resolve("", sentence, ()))
+    segmenter.guidance = open_named(settings.guidance, str(segmenter.device))
+    if segmenter.guidance is None:
+        rules = shipped_rules(segmenter.card.vocabulary)
+        segmenter.understand(lambda sentence: rules.resolve("", sentence, ()))
     return GoalSegmentation(segmenter)
 
 
@@ -50,9 +58,11 @@ def check_loading(settings: Settings, changed: Iterable[str]) -> None:
 
     Raises:
         ModelError: no such model, device or precision, or no device for an execution.
+        InputError: guidance that names no source.
     """
     import torch
 
+    from tasktp_ros.guidance.named import check_named
     from tasktp_ros.runtime.execution import check_execution
     from tasktp_ros.runtime.precision import choose_device, choose_precision
     from tasktp_ros.runtime.shipped import find_model
@@ -61,5 +71,7 @@ def check_loading(settings: Settings, changed: Iterable[str]) -> None:
         find_model(settings.model)
     if {"device", "execution"}.intersection(changed):
         check_execution(settings.execution, choose_device(settings.device).type)
+    if "guidance" in changed:
+        check_named(settings.guidance)
     if "precision" in changed and settings.precision != "auto":
         choose_precision(settings.precision, torch.device("cpu"))

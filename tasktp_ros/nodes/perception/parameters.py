@@ -30,7 +30,7 @@ from tasktp_ros.vision.reach import REACHES
 ALL_CAMERAS = "all"
 TRANSPORTS = ("auto", "raw", "compressed")
 MODES = ("detect", "segment")
-LOADING = ("model", "device", "precision", "execution", "threads", "mode", "segmenter")
+LOADING = ("model", "device", "precision", "execution", "threads", "mode", "segmenter", "guidance")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Settings:
     transport: str
     mode: str
     segmenter: str
+    guidance: str
     model: str
     device: str
     precision: str
@@ -86,6 +87,13 @@ def declare_settings(node: Node) -> None:
         constraints=f"{' or '.join(MODES)}; {only_unconfigured}",
     )
     declare(node, "segmenter", "", "Path of a segmenter's file, for mode segment.", constraints=only_unconfigured)
+    declare(
+        node,
+        "guidance",
+        "table",
+        "What makes the segmenter's vector of a goal in words: its own table, or a folder of embeddings or of a language model.",
+        constraints=f"table, cached:FOLDER, sentence:FOLDER or mllm:FOLDER; {only_unconfigured}",
+    )
     declare(
         node,
         "model",

@@ -15,31 +15,43 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tasktp_ros.errors import TaskError
+from tasktp_ros.tasks.plans import Plan
 from tasktp_ros.tasks.words.answer import Understanding
 from tasktp_ros.tasks.words.chain import Chain
+from tasktp_ros.tasks.words.planner import LanguageModelPlanner
 
 MOST_WAITING = 64
 
 
 @dataclass(frozen=True)
 class Question:
-    """A goal whose words are not wholly understood yet; times in seconds, `started` that of its arrival."""
+    """A goal whose words are not wholly understood yet; times in seconds, `started` that of its arrival.
+
+    `steps`: its words are several steps, so that a planner is asked first. `planned`: the rules' plan for them runs meanwhile.
+    """
 
     goal_id: str
     text: str
     priority: int
     time_to_live: float | None
     started: float | None
+    steps: bool = False
+    planned: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of a goal now; `last`: nobody is left to ask. `problem`: what a resolver complained of."""
+    """What is known of a goal now; `last`: nobody is left to ask. `problem`: what a resolver complained of.
+
+    `plan`: what a planner made of it, in place of an understanding.
+    """
 
     question: Question
     understanding: Understanding
     problem: str
     last: bool
+    plan: Plan | None = None
 
 
 class Asker:
@@ -48,10 +60,12 @@ class Asker:
     Args:
         chain: whom it asks.
         tell: called in that thread whenever there is an answer to take.
+        planner: who makes plans of sentences of several steps.
     """
 
-    def __init__(self, chain: Chain, tell: Callable[[], object]) -> None:
+    def __init__(self, chain: Chain, tell: Callable[[], object], planner: LanguageModelPlanner | None = None) -> None:
         self._chain = chain
+        self._planner = planner
         self._tell = tell
         self._questions: queue.Queue[Question | None] = queue.Queue(MOST_WAITING)
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
@@ -107,6 +121,13 @@ class Asker:
             said = self._chain.explain(question.goal_id, question.text)
             problem = ""
             try:
+                if question.steps and self._planner is not None:
+                    try:
+                        plan = self._planner.plan(question.goal_id, question.text, question.priority)
+                        self._say(Answer(question, said, "", last=True, plan=plan))
+                        continue
+                    except TaskError as error:
+                        self._say(Answer(question, said, f"no plan by a language model: {error}", last=False))
                 for said, problem in self._chain.steps(question.goal_id, question.text):
                     self._say(Answer(question, said, problem, last=False))
             except Exception:

@@ -31,11 +31,12 @@ from tasktp_ros.nodes.task_manager.parameters import UNCONFIGURED_ONLY, declare_
 from tasktp_ros.nodes.task_manager.plan_runner import PlanRunner
 from tasktp_ros.runtime.vocabularies import find_vocabulary
 from tasktp_ros.tasks.goals import ActiveTask, Goal, GoalBook
-from tasktp_ros.tasks.plans import MOST_STEPS, Plan, make_plan, make_step, read_plans
+from tasktp_ros.tasks.plans import MOST_STEPS, Plan, RunningPlan, make_plan, make_step, read_plans
 from tasktp_ros.tasks.rules import GoalRules
-from tasktp_ros.tasks.words.build import build_chain, shipped_rules_file
+from tasktp_ros.tasks.words.build import build_chain, build_planner, shipped_rules_file
 from tasktp_ros.tasks.words.chain import Chain
-from tasktp_ros.tasks.words.steps import plan_of
+from tasktp_ros.tasks.words.planner import LanguageModelPlanner
+from tasktp_ros.tasks.words.steps import all_understood, plan_of, split_steps
 
 EXPIRY_PERIOD = 0.1
 
@@ -47,6 +48,7 @@ class TaskManagerNode(ManagedNode):
         super().__init__("task_manager")
         self._book: GoalBook | None = None
         self._chain: Chain | None = None
+        self._planner: LanguageModelPlanner | None = None
         self._asker: Asker | None = None
         self._plans: PlanRunner | None = None
         self._known_plans: dict[str, Plan] = {}
@@ -82,7 +84,9 @@ class TaskManagerNode(ManagedNode):
         self._book = GoalBook(self._chain, clock=lambda: node_time(self))
         self._plans = PlanRunner(self, self._book, self._book_changed)
         self._bring_back(self._book)
-        self._asker = Asker(self._chain, self._answered.trigger) if self._chain.has_slow else None
+        self._planner = build_planner(categories, **self._language_model())
+        slow = self._chain.has_slow
+        self._asker = Asker(self._chain, self._answered.trigger, self._planner) if slow else None
         self._published = None
         self._problem = ""
         self._categories = self.create_lifecycle_publisher(TaskCategories, "task_categories", qos.LATCHED)
@@ -90,10 +94,13 @@ class TaskManagerNode(ManagedNode):
         self.get_logger().info(f"rules {path}, vocabulary {self._vocabulary}{lacking}")
 
     def _build_chain(self, rules: GoalRules) -> Chain:
-        values = {name: self.get_parameter(name).value for name in ("encoder", "llm_model", "llm_seconds")}
-        chain = build_chain(rules, llm=self.get_parameter("llm_url").value, **values)
+        chain = build_chain(rules, self.get_parameter("encoder").value, **self._language_model())
         self.get_logger().info(f"words are understood by {', '.join(resolver.name for resolver in chain.resolvers)}")
         return chain
+
+    def _language_model(self) -> dict[str, Any]:
+        values = {name: self.get_parameter(name).value for name in ("llm_model", "llm_seconds")}
+        return values | {"llm": self.get_parameter("llm_url").value}
 
     def activate(self) -> None:
         """Say what is wanted now, then take goals."""
@@ -128,7 +135,7 @@ class TaskManagerNode(ManagedNode):
             self._plans.close()
         if self._categories is not None:
             self.destroy_lifecycle_publisher(self._categories)
-        self._categories = self._book = self._kept = self._chain = self._asker = self._plans = None
+        self._categories = self._book = self._kept = self._chain = self._asker = self._plans = self._planner = None
 
     def _bring_back(self, book: GoalBook) -> None:
         """Go on with the goals of a node of this name that crashed, or say that they are lost."""
@@ -213,6 +220,8 @@ class TaskManagerNode(ManagedNode):
         else:
             self._plans.start(plan)
             self._forget(message.id)
+            if self._planner is not None and not all_understood(message.text, self._chain):
+                self._ask(Question(plan.plan_id, message.text, message.priority, None, node_time(self), True, True))
 
     def _plan_in_words(self, chain: Chain, message: TaskGoal) -> Plan | None:
         """The plan that a sentence of several steps is; a step that nobody knows is left to slow resolvers, where there are any."""
@@ -244,11 +253,15 @@ class TaskManagerNode(ManagedNode):
                 f"goal {message.id[:80]!r}: {message.text[:80]!r} is not known yet, slower resolvers are asked"
             )
         if self._asker is not None and asks:
-            started, lives = node_time(self), _seconds(message) or None
-            if not self._asker.ask(Question(message.id, message.text, message.priority, lives, started)):
-                self.complaints.say(
-                    f"goal {message.id[:80]!r}: too many goals wait for slow resolvers, they are not asked"
-                )
+            lives = _seconds(message) or None
+            steps = lives is None and self._planner is not None and len(split_steps(message.text)) > 1
+            self._ask(Question(message.id, message.text, message.priority, lives, node_time(self), steps))
+
+    def _ask(self, question: Question) -> None:
+        if self._asker is not None and not self._asker.ask(question):
+            self.complaints.say(
+                f"goal {question.goal_id[:80]!r}: too many goals wait for slow resolvers, they are not asked"
+            )
 
     def _forget(self, goal_id: str) -> bool:
         return self._asker is not None and self._asker.forget(goal_id)
@@ -260,11 +273,32 @@ class TaskManagerNode(ManagedNode):
         for answer in self._asker.answers():
             if answer.problem:
                 self.complaints.say(f"goal {answer.question.goal_id[:80]!r}: {answer.problem}")
+            running = self._running_plan(answer.question.goal_id)
+            untouched = running is not None and len(running.records) == 1 and answer.plan is not None
+            if (answer.question.planned or running is not None) and not untouched:
+                continue  # what the rules made of it goes on or is over, and no step is done twice
             try:
-                self._revise(self._book, self._chain, answer)
+                if answer.plan is not None:
+                    self._take_plan(self._book, answer.plan)
+                else:
+                    self._revise(self._book, self._chain, answer)
             except TaskError as error:
                 if answer.last:
                     self._refuse(str(error))
+
+    def _running_plan(self, plan_id: str) -> RunningPlan | None:
+        running = self._plans.running if self._plans is not None else []
+        return next((each for each in running if each.plan.plan_id == (plan_id or "plan")), None)
+
+    def _take_plan(self, book: GoalBook, plan: Plan) -> None:
+        """Bring a language model's plan into force, in place of what was known of its goal."""
+        assert self._plans is not None
+        self._plans.start(plan)
+        if book.running(plan.plan_id):
+            book.cancel(plan.plan_id)
+        self._reason, self._problem = f"a language model's plan of {len(plan.steps)} steps", ""
+        self.get_logger().info(f"goal {plan.plan_id[:80]!r}: a language model made a plan of {len(plan.steps)} steps")
+        self._book_changed()
 
     def _revise(self, book: GoalBook, chain: Chain, answer: Answer) -> None:
         asked = answer.question
@@ -283,6 +317,7 @@ class TaskManagerNode(ManagedNode):
 
     def _apply_plan(self, message: TaskPlan) -> None:
         assert self._plans is not None and self._chain is not None
+        self._forget(message.id)
         if message.action == TaskPlan.CANCEL:
             if not self._plans.cancel(message.id):
                 raise TaskError(f"cannot cancel plan {message.id[:80]!r}: no plan of this id is running")

@@ -21,7 +21,9 @@ from tasktp_ros.tasks.words.answer import Resolver
 from tasktp_ros.tasks.words.chain import Chain
 from tasktp_ros.tasks.words.encoder import EncoderResolver, find_encoder
 from tasktp_ros.tasks.words.llm import LanguageModelResolver
+from tasktp_ros.tasks.words.model_server import ModelServer
 from tasktp_ros.tasks.words.names import NameResolver, RuleResolver
+from tasktp_ros.tasks.words.planner import LanguageModelPlanner
 from tasktp_ros.tasks.words.relations import RelationResolver
 
 NO_ENCODER = "none"
@@ -54,6 +56,16 @@ def build_chain(
         key = os.environ.get(KEY_VARIABLE, "")
         resolvers.append(LanguageModelResolver(llm, rules.vocabulary, llm_model, llm_seconds, key))
     return Chain(rules, resolvers)
+
+
+def build_planner(
+    vocabulary: Sequence[str], llm: str, llm_model: str = "", llm_seconds: float = 10.0
+) -> LanguageModelPlanner | None:
+    """Who makes plans of sentences that rules do not understand; None without a server. Raises TaskError as `build_chain`."""
+    if not llm:
+        return None
+    server = ModelServer(llm, llm_model, llm_seconds, os.environ.get(KEY_VARIABLE, ""))
+    return LanguageModelPlanner(server, tuple(vocabulary))
 
 
 def shipped_rules(vocabulary: Sequence[str]) -> GoalRules:

@@ -13,18 +13,13 @@ The answer's JSON schema lists the vocabulary, so a server that keeps to it cann
 checked here all the same.
 """
 
-import json
-import re
-import threading
-from collections import OrderedDict
 from typing import Any
 
 from tasktp_ros.errors import TaskError
 from tasktp_ros.tasks.words.answer import Match
-from tasktp_ros.tasks.words.endpoint import Refused, check_url, post
+from tasktp_ros.tasks.words.model_server import LastAnswers, ModelServer
 from tasktp_ros.tasks.words.reading import Reading
 
-MOST_KEPT = 256
 LONGEST_REASON = 200
 USUAL_CONFIDENCE = 0.7
 PROMPT = (
@@ -54,65 +49,21 @@ class LanguageModelResolver:
     def __init__(
         self, url: str, vocabulary: tuple[str, ...], model: str = "", seconds: float = 10.0, key: str = ""
     ) -> None:
-        self._url = f"{check_url(url)}/chat/completions"
+        self._server = ModelServer(url, model, seconds, key)
         self._vocabulary = vocabulary
-        self._model = model
-        self._seconds = seconds
-        self._key = key
-        self._kept: OrderedDict[str, list[Match]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._dialect = 0
+        self._kept: LastAnswers[list[Match]] = LastAnswers()
 
     def resolve(self, reading: Reading, open_words: tuple[int, ...]) -> list[Match]:
         """See `Resolver`; raises TaskError when the server gives no answer that can be used."""
         if not reading.text.strip():
             return []
-        with self._lock:
-            kept = self._kept.get(reading.text)
+        kept = self._kept.get(reading.text)
         if kept is None:
-            kept = self._answer(self._ask(reading.text), (0, len(reading.words)))
-            with self._lock:
-                self._kept[reading.text] = kept
-                while len(self._kept) > MOST_KEPT:
-                    self._kept.popitem(last=False)
+            prompt = PROMPT.format(names=", ".join(self._vocabulary))
+            answer = self._server.ask(prompt, reading.text, "categories", answer_schema(self._vocabulary))
+            kept = self._answer(answer, (0, len(reading.words)))
+            self._kept.put(reading.text, kept)
         return kept
-
-    def _ask(self, text: str) -> Any:
-        """The model's answer; a server that does not understand one way to ask for JSON is asked in the next."""
-        schema = answer_schema(self._vocabulary)
-        dialects: list[dict[str, Any]] = [
-            {
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": "categories", "strict": True, "schema": schema},
-                }
-            },
-            {"json_schema": schema},
-            {"response_format": {"type": "json_object"}},
-            {},
-        ]
-        asked = {
-            "messages": [
-                {"role": "system", "content": PROMPT.format(names=", ".join(self._vocabulary))},
-                {"role": "user", "content": text},
-            ],
-            "temperature": 0,
-            "max_tokens": 1024,
-            **({"model": self._model} if self._model else {}),
-        }
-        while True:
-            try:
-                answer = post(self._url, {**asked, **dialects[self._dialect]}, self._key, self._seconds)
-                break
-            except Refused as error:
-                if error.status not in (400, 415, 422) or self._dialect + 1 == len(dialects):
-                    raise
-                self._dialect += 1
-        try:
-            content = answer["choices"][0]["message"]["content"]
-        except (KeyError, IndexError, TypeError) as error:
-            raise TaskError("the language model's answer has no choices[0].message.content") from error
-        return _json_in(content)
 
     def _answer(self, answer: Any, span: tuple[int, int]) -> list[Match]:
         """Matches of an answer; what it says beyond the vocabulary is left out."""
@@ -156,16 +107,6 @@ def answer_schema(vocabulary: tuple[str, ...]) -> dict[str, Any]:
         "required": ["categories", "everything"],
         "additionalProperties": False,
     }
-
-
-def _json_in(content: Any) -> Any:
-    """The JSON that a model wrote, perhaps within ```fences or after its thoughts."""
-    text = re.sub(r"^.*</think>", "", content, flags=re.DOTALL) if isinstance(content, str) else ""
-    start, end = text.find("{"), text.rfind("}")
-    try:
-        return json.loads(text[start : end + 1])
-    except (ValueError, RecursionError) as error:
-        raise TaskError("the language model did not answer JSON") from error
 
 
 def _share(value: Any) -> float:

@@ -31,6 +31,11 @@ def split_steps(text: str) -> list[str]:
     return parts
 
 
+def all_understood(text: str, chain: Chain) -> bool:
+    """Whether those who answer at once have understood every word of every step."""
+    return all(chain.understand(part).complete for part in split_steps(text))
+
+
 def plan_of(plan_id: str, text: str, chain: Chain, priority: int = 0) -> Plan | None:
     """Make a plan of a sentence with several steps; None for a sentence with one.
 
