@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OFFICE_TASK = ("chair", "couch", "potted plant")
 OFFICE_WALK = "tasktp_ros/datasets/office_walk"
-PICTURE_FRAME = 84
+PICTURE_FRAME = 27
 """Of that walk: a couch with a backpack between potted plants; no chair is in view."""
 
 
