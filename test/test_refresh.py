@@ -101,7 +101,7 @@ def test_passes_are_counted_with_each_stages_batch():
 def test_a_curve_over_passes_and_one_frame_of_a_walk_are_drawn(walk, tmp_path, capsys):
     log = tmp_path / "log.csv"
     log.write_text("step,loss,stage,val_AP50\n9,2.0,0,\n19,1.5,0,3.5\n29,1.0,1,5.5\n")
-    assert main(["plot", "training", str(log), str(tmp_path / "c.png"), "--recipe", "coco-nano-dense"]) == 0
+    assert main(["plot", "training", str(log), str(tmp_path / "c.png"), "--recipe", "rooms-nano-dense"]) == 0
     assert main(["plot", "training", str(log), str(tmp_path / "c.png"), "--recipe", "none"]) == 2
     assert "no recipe 'none'" in capsys.readouterr().err
     tokens = [
