@@ -81,7 +81,7 @@ def test_detect_prints_draws_and_gives_json(photo, tmp_path, capsys):
         (["bench", "--input", "0x5"], "--input must be two sides in px"),
         (["bench", "--keep", "2"], "between 0 and 1"),
         (["bench", "--size", "huge", "--no-peer"], "unknown model 'huge'"),
-        (["bench", "--size", "huge", "--no-peer"], "sizes with random weights are nano, deit_tiny"),
+        (["bench", "--size", "huge", "--no-peer"], "sizes with random weights are nano, nano_csp, deit_tiny"),
         (["bench", "--method", "magic", "--no-peer"], "unknown reducer 'magic'"),
     ],
 )

@@ -31,6 +31,7 @@ TEXTS = {
     "recipe", "data", "split", "init", "gates", "model", "dense", "queries", "ros", "times", "source", "tasks", "image", "task",
     "size", "method", "topic", "categories", "models", "results", "file", "name", "of",
     "text", "vocabulary", "rules", "encoder", "llm", "llm_model", "half", "prune", "tuned",
+    "teacher", "walks", "only", "table", "cts", "dtop", "svit",
 }  # fmt: skip
 """What is looked up or read by those who know it: names, and places to read from."""
 

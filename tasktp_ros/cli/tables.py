@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--table", metavar="NAME", help="only this one, such as tasktp-1 or svit-5 (default: all, and what is missing)"
     )
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="make the tables within this Markdown page anew")
+    parser.add_argument(
+        "--write", type=options.file, metavar="PAGE", help="make the tables within this Markdown page anew"
+    )
     parser.add_argument("--list", action="store_true", help="print the plan: groups, contenders and their options")
     train = parser.add_argument_group("training what is missing")
     train.add_argument(
