@@ -50,7 +50,7 @@ class Job:
         data, split, images: the data set, and how many of its images.
         categories: the task set; None = all.
         wrong_size: instead of `categories`, as many that are not on the image, drawn per image; 0 = no.
-        threshold: of the gates; None = the model's own.
+        threshold: of the gates.
         reach: see `TaskDetector`.
         device, precision: as `TaskDetector.load`.
         files: which files the model and the annotations were when the evaluation was planned; from :func:`stamped`.
@@ -62,7 +62,7 @@ class Job:
     images: int
     categories: tuple[str, ...] | None = None
     wrong_size: int = 0
-    threshold: float | None = None
+    threshold: float = 0.5
     reach: str = "blocks"
     device: str = "auto"
     precision: str = "auto"
