@@ -22,7 +22,7 @@ from tasktp_ros.reduction.shortened import Shortened
 from tasktp_ros.reduction.tome import match
 from tasktp_ros.vision import attention
 from tasktp_ros.vision.backbone import Backbone
-from tasktp_ros.vision.stem_backbone import StemBackbone
+from tasktp_ros.vision.stem_backbone import ConvStem, StemBackbone
 from tasktp_ros.vision.vit import Block
 
 MERGING = ["tome", "atc", "atc_single", "atc_average"]
@@ -35,7 +35,7 @@ def backbone(method: str, kind: type = Backbone, **options: object) -> Backbone 
     """A small one with 48 tokens at 96 x 128 px; with weights large enough that tokens differ."""
     torch.manual_seed(3)
     reducer = build_reducer(method, 32, 6, options=options)
-    made = Backbone(32, 4, 4, 8, reducer) if kind is Backbone else StemBackbone(32, 4, 8, 16, reducer)
+    made = Backbone(32, 4, 4, 8, reducer) if kind is Backbone else StemBackbone(32, 4, ConvStem(32, 8), 16, reducer)
     for layer in made.modules():
         if isinstance(layer, (Block, Predictor)):
             for linear in layer.modules():
